@@ -1,0 +1,70 @@
+"""The nouns of axdnn as plain frozen data, their JSON, and the errors. Loads no torch."""
+
+from axdnn.records.assignment import Assignment
+from axdnn.records.codec import (
+    Record,
+    from_json,
+    load_record,
+    require_finite,
+    save_record,
+    to_builtins,
+    to_json,
+    write_atomic,
+)
+from axdnn.records.cost import CostReport, LayerCost, Reading
+from axdnn.records.errors import (
+    AmbiguousNameError,
+    AxdnnError,
+    CheckpointError,
+    DataError,
+    InfeasibleError,
+    InvalidInputError,
+    OutputFolderError,
+    RecordError,
+    UnknownNameError,
+    UnsupportedOperatorError,
+    unknown_name,
+)
+from axdnn.records.evaluation import Accuracy, Evaluation
+from axdnn.records.importance import LayerScores
+from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
+from axdnn.records.network import ExactOperator, Layer, Network
+from axdnn.records.study import GenerationResult, Study
+
+__all__ = [
+    "CODINGS",
+    "Accuracy",
+    "AmbiguousNameError",
+    "Assignment",
+    "AxdnnError",
+    "CheckpointError",
+    "Coding",
+    "CostReport",
+    "DataError",
+    "Evaluation",
+    "ExactOperator",
+    "Figures",
+    "GenerationResult",
+    "InfeasibleError",
+    "InvalidInputError",
+    "Layer",
+    "LayerCost",
+    "LayerScores",
+    "Multiplier",
+    "Network",
+    "OutputFolderError",
+    "Reading",
+    "Record",
+    "RecordError",
+    "Study",
+    "UnknownNameError",
+    "UnsupportedOperatorError",
+    "from_json",
+    "load_record",
+    "require_finite",
+    "save_record",
+    "to_builtins",
+    "to_json",
+    "unknown_name",
+    "write_atomic",
+]

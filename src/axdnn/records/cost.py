@@ -1,0 +1,87 @@
+"""`CostReport`: energy, latency, memory and area of a network under an assignment, with breakdown and sources."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from axdnn.records.codec import Record
+
+Reading = Literal["ideal", "buildable"]
+
+
+class LayerCost(Record, frozen=True, kw_only=True):
+    """Cost of one layer for one inference at batch 1.
+
+    Attributes:
+        layer: layer name.
+        multiplier: multiplier name.
+        pods: pods that work on the layer.
+        macs: multiply-accumulate operations.
+        cycles: clock cycles from the first weight load to the last result, stalls included.
+        latency_s: the same in seconds.
+        utilisation: macs / (cycles * processing elements of the pods used), 0..1.
+        bound: what limits the layer: `compute`, `dram` or `sram`.
+        energy_j: component -> joules; the components of the accelerator are the same for every layer.
+        traffic_bytes: level -> bytes moved.
+    """
+
+    layer: str
+    multiplier: str
+    pods: int
+    macs: int
+    cycles: int
+    latency_s: float
+    utilisation: float
+    bound: str
+    energy_j: dict[str, float]
+    traffic_bytes: dict[str, float] = {}
+
+    @property
+    def total_energy_j(self) -> float:
+        """Sum over components."""
+        return sum(self.energy_j.values())
+
+
+class CostReport(Record, frozen=True, kw_only=True):
+    """Cost of a network under an assignment on an accelerator, one inference at batch 1.
+
+    Attributes:
+        network, accelerator: labels.
+        model: cost model, e.g. `"streaming"`; figures of different models are never put in one column.
+        reading: `ideal` (every pod runs every chosen multiplier at no cost: an upper bound) or `buildable` (each
+            pod holds one fixed multiplier).
+        layers: per layer.
+        pods: multiplier -> pods that hold it.
+        energy_j, latency_s, memory_bytes, area_m2: totals.
+        multiplier_energy_j: the multipliers' own part, MACs x e_exact x power / power of the exact circuit of the
+            same signedness.
+        area_breakdown_m2: component -> square metres.
+        memory_breakdown_bytes: component -> bytes.
+        notes: what a reader must know (bounds, sensitivities, assumptions).
+        sources: parameter -> value, unit and source, as text.
+    """
+
+    network: str
+    accelerator: str
+    model: str
+    reading: Reading
+    layers: tuple[LayerCost, ...]
+    pods: dict[str, int]
+    energy_j: float
+    latency_s: float
+    memory_bytes: int
+    area_m2: float
+    multiplier_energy_j: float
+    area_breakdown_m2: dict[str, float] = {}
+    memory_breakdown_bytes: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+    sources: dict[str, str] = {}
+
+    @property
+    def energy_breakdown_j(self) -> dict[str, float]:
+        """Component -> joules, summed over layers."""
+        total: dict[str, float] = {}
+        for layer in self.layers:
+            for component, joules in layer.energy_j.items():
+                total[component] = total.get(component, 0.0) + joules
+        return total

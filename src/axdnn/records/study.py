@@ -1,0 +1,81 @@
+"""`Study`: the history of a search; `GenerationResult`: its outcome in one flat, citable form."""
+
+from __future__ import annotations
+
+from axdnn.records.assignment import Assignment
+from axdnn.records.codec import Record
+from axdnn.records.cost import CostReport
+from axdnn.records.evaluation import Evaluation
+from axdnn.records.importance import LayerScores
+from axdnn.records.network import Network
+
+
+class Study(Record, frozen=True, kw_only=True):
+    """Everything a search has seen, in order.
+
+    Attributes:
+        settings: what the run was asked, as text; a resumed run must match.
+        evaluations: full evaluations in the order they were made.
+        full_evaluations: how many assignments were run on more than 10 % of a held-out split (cache hits and resumed
+            ones count).
+        network_images: every image sent through the network, calibration and scores included.
+        finished: whether the strategy ended by itself.
+    """
+
+    settings: dict[str, str]
+    evaluations: tuple[Evaluation, ...] = ()
+    full_evaluations: int = 0
+    network_images: int = 0
+    finished: bool = False
+
+
+class GenerationResult(Record, frozen=True, kw_only=True):
+    """Outcome of `axdnn generate`: the chosen assignment beside the exact baseline.
+
+    Accuracies are fractions on the full test split, energies and latency per inference at batch 1, headline reading
+    `buildable`. `evaluations` counts full evaluations; `network_images` every image sent through the network up to
+    the final test (whose images are in `images["test"]`).
+    """
+
+    model: str
+    data: str
+    accelerator: str
+    multiplier_set: str
+    strategy: str
+    seed: int
+    max_accuracy_loss: float
+    status: str
+    reason: str
+    baseline_accuracy: float
+    accuracy: float
+    energy_j: float
+    baseline_energy_j: float
+    multiplier_energy_j: float
+    baseline_multiplier_energy_j: float
+    latency_s: float
+    baseline_latency_s: float
+    memory_bytes: int
+    baseline_memory_bytes: int
+    area_m2: float
+    baseline_area_m2: float
+    evaluations: int
+    network_images: int
+    wall_s: float
+    assignment: dict[str, str]
+    images: dict[str, int]
+    provenance: dict[str, str]
+    float_accuracy: float | None = None
+    network: Network
+    baseline_cost: CostReport
+    cost: CostReport
+    ideal_cost: CostReport
+    ideal_baseline_cost: CostReport
+    chosen: Evaluation
+    scores: tuple[LayerScores, ...] = ()
+    visited: tuple[Evaluation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def chosen_assignment(self) -> Assignment:
+        """The assignment as a record."""
+        return self.chosen.assignment
