@@ -1,0 +1,47 @@
+"""Cost of a `Network` under an `Assignment` on an accelerator: closed forms over NumPy arrays. Loads no torch."""
+
+from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.components import exact_figures
+from axdnn.hardware.estimate import estimate
+from axdnn.hardware.pods import allocate, compositions
+from axdnn.hardware.sosa import SosaPoint, sosa_point
+from axdnn.hardware.streaming import COMPONENTS, MODEL
+from axdnn.hardware.systolic import (
+    BufferAccesses,
+    Dataflow,
+    Placement,
+    Timing,
+    buffer_accesses,
+    cycles,
+    mapping_efficiency,
+    place,
+    utilisation,
+)
+from axdnn.hardware.table import CostTable, Prices, cost_table
+
+__all__ = [
+    "COMPONENTS",
+    "MODEL",
+    "Accelerator",
+    "BufferAccesses",
+    "CostTable",
+    "Dataflow",
+    "Placement",
+    "Prices",
+    "SosaPoint",
+    "Timing",
+    "allocate",
+    "buffer_accesses",
+    "compositions",
+    "cost_table",
+    "cycles",
+    "estimate",
+    "exact_figures",
+    "list_accelerators",
+    "load_accelerator",
+    "mapping_efficiency",
+    "parse_accelerator",
+    "place",
+    "sosa_point",
+    "utilisation",
+]

@@ -1,0 +1,72 @@
+"""What a reader of a `CostReport` must know: bounds, sensitivities, assumptions, sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from axdnn.hardware.accelerator import Accelerator
+from axdnn.hardware.components import power_ratio, require_figures
+from axdnn.records import Coding, Figures, LayerCost, Multiplier, Reading
+
+READINGS: dict[Reading, str] = {
+    "ideal": (
+        "ideal reading: every pod runs every chosen multiplier at no cost, so this is an upper bound of the benefit; "
+        "static power is that of the chosen kind with the least, area that of the largest"
+    ),
+    "buildable": (
+        "buildable reading: each pod holds one fixed multiplier and a layer runs on the pods of its kind alone; "
+        "lost parallelism, static energy of the waiting pods and area are charged"
+    ),
+}
+ASSUMPTIONS = (
+    "priced: multiply-accumulate layers at batch 1, layers one after the other, each from a cold start (weights read "
+    "from DRAM every inference, no prefetch across layers). Not priced: exact operators (pooling, additions, "
+    "requantisation, activation functions), instruction fetch, DRAM refresh, host link",
+    "all static terms (leakage densities, clock fraction) and the butterfly's area are labelled assumptions in "
+    "`sources`; a change of a factor 3 either way is within their range",
+    "grouped and depthwise convolutions run as independent products, one group a tile, not packed",
+    "chunks of one weight tile on several pods get their weights by multicast: read from the buffer once a strip",
+)
+
+
+def notes(
+    reading: Reading,
+    layers: Sequence[LayerCost],
+    kinds: Mapping[str, Multiplier],
+    exact: Mapping[Coding, Figures],
+) -> tuple[str, ...]:
+    """Notes of a report, with the sensitivity of the multipliers' energy."""
+    return (READINGS[reading], sensitivity(layers, kinds, exact), *ASSUMPTIONS)
+
+
+def sensitivity(layers: Sequence[LayerCost], kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> str:
+    """How the multipliers' energy changes with the reference circuit, and with +-50 % on approximate circuits."""
+    to_signed = {c: exact[c].power_w / exact["signed"].power_w for c in exact}
+    headline = signed = approximate = 0.0
+    for layer in layers:
+        multiplier, joules = kinds[layer.multiplier], layer.energy_j["multiplier"]
+        headline += joules
+        signed += joules * to_signed[multiplier.coding]
+        approximate += 0.0 if multiplier.is_exact else joules
+    total = sum(layer.total_energy_j for layer in layers)
+    low, high = headline - approximate / 2, headline + approximate / 2
+    return (
+        f"sensitivity: multiplier energy {headline:.6g} J relative to the exact circuit of the same signedness; "
+        f"{signed:.6g} J if all are taken relative to the exact signed circuit; {low:.6g} to {high:.6g} J (total "
+        f"{total + low - headline:.6g} to {total + high - headline:.6g} J) for -50 % to +50 % on the power ratio of "
+        "the approximate multipliers, whose published power has unknown operand activity"
+    )
+
+
+def sources(chip: Accelerator, kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> dict[str, str]:
+    """Every parameter's value, unit and source, multipliers included."""
+    result = dict(chip.sources)
+    for coding in ("signed", "unsigned"):
+        figures = exact[coding]
+        result[f"exact.{coding}"] = f"{figures.power_w:g} W, {figures.area_m2:g} m2; {figures.source}"
+    for name, multiplier in kinds.items():
+        ratio, figures = power_ratio(multiplier, exact), require_figures(multiplier)
+        result[f"multiplier.{name}"] = (
+            f"{ratio:.4g} x power of the exact circuit, {figures.area_m2:g} m2 in its library; {figures.source}"
+        )
+    return result

@@ -1,0 +1,187 @@
+"""Closed forms of systolic arrays: cycles, buffer accesses, utilisation. All functions broadcast over NumPy arrays.
+
+A product `(m x k) . (k x n)` lies on an array of `rows x columns` as (Sr, Sc) with T streamed:
+output stationary (M, N, K), weight stationary (K, N, M), input stationary (K, M, N).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from axdnn.records.errors import InvalidInputError
+
+Dataflow = Literal["ws", "os", "is"]
+Timing = Literal["scalesim3", "paper", "pipelined"]
+Ints = npt.NDArray[np.int64]
+IntLike = int | npt.NDArray[np.integer[Any]]
+
+
+class Placement(NamedTuple):
+    """How a product lies on an array: spatial extents, streamed extent, folds (number of tiles) by row and column."""
+
+    spatial_rows: Ints
+    spatial_columns: Ints
+    streamed: Ints
+    row_folds: Ints
+    column_folds: Ints
+
+    @property
+    def folds(self) -> Ints:
+        """Number of tiles."""
+        return self.row_folds * self.column_folds
+
+
+class BufferAccesses(NamedTuple):
+    """Words read from or written to the buffers of one array."""
+
+    input_reads: Ints
+    weight_reads: Ints
+    output_writes: Ints
+
+
+def ceil_div(a: IntLike, b: IntLike) -> Ints:
+    """Integer `a / b` rounded up."""
+    return -(-np.asarray(a, dtype=np.int64) // np.asarray(b, dtype=np.int64))
+
+
+def place(m: IntLike, k: IntLike, n: IntLike, rows: IntLike, columns: IntLike, dataflow: Dataflow) -> Placement:
+    """Lay a product on an array.
+
+    Raises:
+        InvalidInputError: unknown dataflow.
+    """
+    if dataflow not in get_args(Dataflow):
+        raise InvalidInputError(f"`dataflow` must be one of {', '.join(get_args(Dataflow))}, but got {dataflow!r}")
+    m, k, n = (np.asarray(x, dtype=np.int64) for x in (m, k, n))
+    sr, sc, t = {"os": (m, n, k), "ws": (k, n, m), "is": (k, m, n)}[dataflow]
+    return Placement(sr, sc, t, ceil_div(sr, rows), ceil_div(sc, columns))
+
+
+def cycles(
+    m: IntLike,
+    k: IntLike,
+    n: IntLike,
+    rows: IntLike,
+    columns: IntLike,
+    dataflow: Dataflow = "ws",
+    timing: Timing = "pipelined",
+    arrays: int = 1,
+) -> Ints:
+    """Cycles of one product without memory stalls.
+
+    Args:
+        m: rows of the product; a positive integer or an array, as the four below.
+        k: reduction.
+        n: columns of the product.
+        rows: of the array.
+        columns: of the array.
+        dataflow: what stays in the array.
+        timing: `scalesim3`: what scalesim 3.0.0 prints, folds in series, one cycle short on purpose.
+            `paper`: 2R + C + T - 2 per fold (ISPASS 2020), folds in series.
+            `pipelined`: weights double-buffered, the next wavefront follows at once:
+            F * max(T, R) + 2R + C - 2.
+        arrays: arrays that share the folds; only with `pipelined`.
+
+    Raises:
+        InvalidInputError: unknown dataflow or timing, or several arrays with serial timing.
+    """
+    p = place(m, k, n, rows, columns, dataflow)
+    r, c = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
+    if timing not in get_args(Timing):
+        raise InvalidInputError(f"`timing` must be one of {', '.join(get_args(Timing))}, but got {timing!r}")
+    if arrays != 1 and timing != "pipelined":
+        raise InvalidInputError(f"`arrays` must be 1 with timing {timing!r}, but got {arrays}")
+    if timing == "scalesim3":
+        load = 0 if dataflow == "os" else r
+        return np.asarray(p.folds * (p.streamed + r + c - 2 + load) - 1)
+    if timing == "paper":
+        return np.asarray(p.folds * (2 * r + c + p.streamed - 2))
+    return np.asarray(ceil_div(p.folds, arrays) * np.maximum(p.streamed, r) + 2 * r + c - 2)
+
+
+def buffer_accesses(
+    m: IntLike,
+    k: IntLike,
+    n: IntLike,
+    rows: IntLike,
+    columns: IntLike,
+    dataflow: Dataflow = "ws",
+    scalesim_slip: bool = False,
+) -> BufferAccesses:
+    """Words moved between the buffers and one array.
+
+    Args:
+        m: rows of the product; a positive integer or an array, as the four below.
+        k: reduction.
+        n: columns of the product.
+        rows: of the array.
+        columns: of the array.
+        dataflow: what stays in the array.
+        scalesim_slip: add scalesim 3.0.0's surplus `folds * (rows + columns)` to the outputs under `os`, to
+            compare with that tool.
+    """
+    p = place(m, k, n, rows, columns, dataflow)
+    mk, kn, mn = (np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64) for a, b in ((m, k), (k, n), (m, n)))
+    if dataflow == "os":
+        slip = p.folds * (np.asarray(rows) + np.asarray(columns)) if scalesim_slip else 0
+        return BufferAccesses(mk * p.column_folds, kn * p.row_folds, np.asarray(mn + slip))
+    if dataflow == "ws":
+        return BufferAccesses(mk * p.column_folds, kn, mn * p.row_folds)
+    return BufferAccesses(mk, kn * p.column_folds, mn * p.row_folds)
+
+
+def utilisation(macs: IntLike, total_cycles: IntLike, elements: IntLike) -> npt.NDArray[np.float64]:
+    """MACs / (cycles x processing elements), 0..1."""
+    capacity = np.asarray(total_cycles, dtype=np.float64) * np.asarray(elements)
+    return np.asarray(np.asarray(macs) / capacity, dtype=np.float64)
+
+
+def mapping_efficiency(placement: Placement, rows: IntLike, columns: IntLike) -> npt.NDArray[np.float64]:
+    """Elements that hold something / elements of all folds, 0..1."""
+    held = (placement.spatial_rows * placement.spatial_columns).astype(np.float64)
+    return np.asarray(held / (placement.folds * np.asarray(rows) * np.asarray(columns)), dtype=np.float64)
+
+
+class Split(NamedTuple):
+    """How a layer is cut for several pods; arrays broadcast over the chunk counts tried."""
+
+    chunk_rows: Ints
+    operations: Ints
+
+
+def split_rows(m: IntLike, tiles: IntLike, chunks: IntLike) -> Split:
+    """Cut the streamed rows of every weight tile into chunks (SOSA's tiling), so that few tiles keep many pods busy.
+
+    Args:
+        m: streamed rows.
+        tiles: weight tiles, groups included.
+        chunks: wanted chunks; fewer result where the rows do not fill them.
+
+    Returns:
+        Rows of one chunk, and number of operations (chunk of a tile on one pod).
+    """
+    chunk_rows = np.maximum(ceil_div(m, chunks), 1)
+    return Split(chunk_rows, np.asarray(tiles, dtype=np.int64) * ceil_div(m, chunk_rows))
+
+
+def double_buffered(
+    rounds: IntLike, compute: npt.NDArray[np.float64], moved: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Cycles of equal rounds whose transfers run beside the computation of the neighbouring round.
+
+    `t = in/N + (N-1) * max(c, (in+out)/N) + c + out/N`: first load and last write-back exposed.
+
+    Args:
+        rounds: N, number of rounds.
+        compute: c, cycles of one round.
+        moved: in + out, cycles that all transfers of the layer take.
+
+    Returns:
+        Cycles; never less than `N * c`, and non-decreasing in every argument.
+    """
+    n = np.asarray(rounds, dtype=np.float64)
+    transfer = moved / n
+    return np.asarray(transfer + (n - 1) * np.maximum(compute, transfer) + compute)

@@ -1,0 +1,151 @@
+"""Bytes that each layer moves between DRAM, on-chip memories and pods, weight stationary, int8 with int32 sums.
+
+Loop order inside a layer: column folds, then strips of rows whose sums fit the accumulators, then row folds.
+Everything is an array over layers, shape `(L,)`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from axdnn.hardware.accelerator import Accelerator
+from axdnn.hardware.components import ACCUMULATOR_BYTES
+from axdnn.hardware.systolic import Ints, ceil_div
+from axdnn.records import InvalidInputError, Network
+
+Floats = npt.NDArray[np.float64]
+
+
+class LayerArrays(NamedTuple):
+    """The layers of a network as arrays; `from_input`/`to_output` mark layers joined to the network's ends."""
+
+    groups: Ints
+    m: Ints
+    k: Ints
+    n: Ints
+    input_words: Ints
+    output_words: Ints
+    from_input: npt.NDArray[np.bool_]
+    to_output: npt.NDArray[np.bool_]
+    peak_activation_bytes: int
+
+    @property
+    def macs(self) -> Ints:
+        """Products of each layer."""
+        return self.groups * self.m * self.k * self.n
+
+
+class Traffic(NamedTuple):
+    """Bytes by level and operand; `home_*` is traffic of activations with the backing memory."""
+
+    dram_weights: Floats
+    dram_inputs: Floats
+    dram_outputs: Floats
+    home_inputs: Floats
+    home_outputs: Floats
+    buffer_inputs: Floats
+    buffer_weights: Floats
+    buffer_outputs: Floats
+    sums_written: Floats
+    sums_read: Floats
+
+    @property
+    def dram(self) -> Floats:
+        """All DRAM bytes."""
+        return self.dram_weights + self.dram_inputs + self.dram_outputs
+
+    @property
+    def interconnect(self) -> Floats:
+        """Bytes that cross the butterfly: operands to the pods, partial sums both ways (SOSA's banks)."""
+        return self.buffer_inputs + self.buffer_weights + self.sums_written + self.sums_read
+
+
+def layer_arrays(network: Network) -> LayerArrays:
+    """Read the shapes of a network.
+
+    Without edges the first layer reads the network's input and the last writes its output. Without a peak of live
+    activations the largest input + output of a layer stands in.
+
+    Raises:
+        InvalidInputError: no layers, or a dimension below 1.
+    """
+    layers = network.layers
+    if not layers:
+        raise InvalidInputError(f"a network needs at least one layer to be priced, but {network.name!r} has none")
+    for layer in layers:
+        for label in ("m", "k", "n", "groups", "input_words", "output_words"):
+            if (value := getattr(layer, label)) < 1:
+                raise InvalidInputError(f"layer {layer.name!r}: {label} >= 1 must hold, but got {value}")
+    names = network.layer_names
+    first = {b for a, b in network.edges if a == "input"} or {names[0]}
+    last = {a for a, b in network.edges if b == "output"} or {names[-1]}
+    peak = network.peak_activation_words or max(layer.input_words + layer.output_words for layer in layers)
+    return LayerArrays(
+        groups=np.array([layer.groups for layer in layers], dtype=np.int64),
+        m=np.array([layer.m for layer in layers], dtype=np.int64),
+        k=np.array([layer.k for layer in layers], dtype=np.int64),
+        n=np.array([layer.n for layer in layers], dtype=np.int64),
+        input_words=np.array([layer.input_words for layer in layers], dtype=np.int64),
+        output_words=np.array([layer.output_words for layer in layers], dtype=np.int64),
+        from_input=np.array([name in first for name in names]),
+        to_output=np.array([name in last for name in names]),
+        peak_activation_bytes=peak,
+    )
+
+
+def strip_rows(chip: Accelerator) -> int:
+    """Rows of the streamed matrix whose 32-bit sums fit the accumulators of one pod, at least 1."""
+    return max(int(chip.accumulator_bytes // (ACCUMULATOR_BYTES * chip.columns)), 1)
+
+
+def activation_home(layers: LayerArrays, chip: Accelerator) -> str:
+    """Where activations live between layers: `buffer`, `backing` or `dram`, by the network's peak of live values."""
+    if not chip.activations_stay_on_chip:
+        return "dram"
+    if layers.peak_activation_bytes <= chip.activation_buffer_bytes:
+        return "buffer"
+    return "backing" if layers.peak_activation_bytes <= chip.backing_bytes else "dram"
+
+
+def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
+    """Bytes moved by each layer (hardware facts 3.2).
+
+    DRAM weights: once, or once a strip if a column fold's weights do not fit half the weight buffer. Inputs from
+    outside the buffer: distinct words once if they fit half the activation buffer; else once a column fold if a
+    strip fits; else as streamed, `min(m * k, row folds * distinct)` a column fold. Outputs once; partial sums never
+    leave the chip. Non-increasing in every buffer size.
+    """
+    a = layers
+    row_folds, column_folds = ceil_div(a.k, chip.rows), ceil_div(a.n, chip.columns)
+    strips = ceil_div(a.m, strip_rows(chip))
+    unfolded = a.groups * a.m * a.k
+    distinct = np.minimum(a.input_words, unfolded)
+    fold_weights = a.k * np.minimum(a.n, chip.columns)
+    weights = a.groups * a.k * a.n
+    dram_weights = weights * np.where(fold_weights <= chip.weight_buffer_bytes / 2, 1, strips)
+    half = chip.activation_buffer_bytes / 2
+    streamed = column_folds * np.minimum(unfolded, row_folds * distinct)
+    by_strip = np.where(distinct / strips <= half, column_folds * distinct, streamed)
+    home = activation_home(a, chip)
+    kept = (distinct <= half) | (home == "buffer")
+    inputs = np.where(kept, distinct, by_strip).astype(np.float64)
+    outputs = a.output_words.astype(np.float64)
+    outside_in = a.from_input if home != "dram" else np.ones_like(a.from_input)
+    outside_out = a.to_output if home != "dram" else np.ones_like(a.to_output)
+    backed = home == "backing"
+    sums = ACCUMULATOR_BYTES * (a.groups * a.m * a.n * row_folds).astype(np.float64)
+    return Traffic(
+        dram_weights=dram_weights.astype(np.float64),
+        dram_inputs=np.where(outside_in, inputs, 0.0),
+        dram_outputs=np.where(outside_out, outputs, 0.0),
+        home_inputs=np.where(~outside_in & backed, inputs, 0.0),
+        home_outputs=np.where(~outside_out & backed, outputs, 0.0),
+        buffer_inputs=(unfolded * column_folds).astype(np.float64),
+        buffer_weights=(weights * strips).astype(np.float64),
+        buffer_outputs=outputs,
+        sums_written=sums,
+        sums_read=sums,
+    )

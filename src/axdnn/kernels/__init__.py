@@ -1,0 +1,7 @@
+"""Products of approximate operands as exact integers: reference, factorised and look-up paths behind one call."""
+
+from axdnn.kernels.conv import approx_conv2d, conv_output_size, unfold
+from axdnn.kernels.dispatch import PATHS, Path, Plan, approx_matmul, explain
+from axdnn.kernels.factorised import torch_factors
+
+__all__ = ["PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "conv_output_size", "explain", "torch_factors", "unfold"]

@@ -1,0 +1,144 @@
+"""The public convolution of codes."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from axdnn.kernels.codes import accumulator_dtype, check_codes, check_pad_code, table_index
+from axdnn.kernels.dispatch import Path, explain
+from axdnn.kernels.factorised import chunks_needed, conv2d_factorised, conv_output_size, torch_factors
+from axdnn.kernels.lookup import matmul_lookup
+from axdnn.kernels.reference import conv2d_reference
+from axdnn.records import InvalidInputError, Multiplier
+
+
+def approx_conv2d(
+    x_codes: torch.Tensor,
+    w_codes: torch.Tensor,
+    multiplier: Multiplier,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    pad_code: int = 0,
+    *,
+    path: Path = "auto",
+) -> torch.Tensor:
+    """Convolve codes with approximate products, exact integers.
+
+    Args:
+        x_codes: activation codes (operand a), `(b, c_in, h, w)`, int8 for signed multipliers, uint8 otherwise.
+        w_codes: weight codes (operand b), `(c_out, c_in / groups, kernel_h, kernel_w)`.
+        multiplier: whose table is used.
+        stride: positive, one number or `(height, width)`; padding (not negative) and dilation likewise.
+        padding: border on each side; it multiplies `pad_code` by the weight, as hardware does.
+        dilation: step inside the window.
+        groups: must divide both channel counts.
+        pad_code: the activation code of zero (the zero point).
+        path: force a path; `auto` takes the fastest (see `explain`).
+
+    Returns:
+        `(b, c_out, h_out, w_out)`, int32 where a bound proves that it fits, else int64.
+
+    Raises:
+        InvalidInputError: wrong dtype, shape, or parameter.
+    """
+    check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
+    check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
+    steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
+    _check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
+    check_pad_code(pad_code, multiplier.a_signed)
+    x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
+    pad_row = pad_code + (128 if multiplier.a_signed else 0)
+    (stride_h, stride_w), (pad_h, pad_w), dilations = steps
+    if pad_h or pad_w:
+        x = functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad_row)
+    return _conv(multiplier, x.contiguous(), w, (stride_h, stride_w), dilations, groups, path)
+
+
+def _conv(
+    multiplier: Multiplier,
+    x: torch.Tensor,
+    w: torch.Tensor,
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    path: Path,
+) -> torch.Tensor:
+    c_out, c_group, kernel_h, kernel_w = w.shape
+    out_h, out_w = conv_output_size(x, w, stride, dilation)
+    k, batch = c_group * kernel_h * kernel_w, x.shape[0]
+    dtype = accumulator_dtype(multiplier, k)
+    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device))
+    if 0 in (batch, c_out, k):
+        return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=x.device)
+    if plan.path == "reference":
+        sums = conv2d_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy(), stride, dilation, groups)
+        return torch.from_numpy(sums).to(x.device, dtype)
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        factors = torch_factors(multiplier)
+        if plan.path == "factorised" and factors is not None:
+            floats = getattr(torch, plan.floats)
+            if chunks_needed(factors, floats, kernel_h * kernel_w) != 1:  # one input channel must fit a chunk
+                floats = torch.float64
+            return conv2d_factorised(factors, x, w, stride, dilation, groups, floats, dtype)
+        rows = unfold(x, (kernel_h, kernel_w), stride, dilation, (out_h, out_w), groups)
+        flat = w.reshape(groups, c_out // groups, k)
+        sums = matmul_lookup(multiplier, rows, flat, dtype)
+        return sums.view(groups, batch, out_h, out_w, -1).permute(1, 0, 4, 2, 3).reshape(batch, c_out, out_h, out_w)
+
+
+def unfold(
+    x: torch.Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    out: tuple[int, int],
+    groups: int,
+) -> torch.Tensor:
+    """Return the windows of a padded, contiguous input as a matrix per group.
+
+    Args:
+        x: any dtype, `(b, c, h, w)`.
+        kernel: window size. stride, dilation: steps. out: output size. groups: number of groups.
+
+    Returns:
+        `(groups, b * out_h * out_w, (c / groups) * kernel_h * kernel_w)`, ordered as weights are.
+    """
+    batch, channels = x.shape[:2]
+    s_b, s_c, s_h, s_w = x.stride()
+    c_group = channels // groups
+    windows = x.as_strided(
+        (groups, batch, out[0], out[1], c_group, kernel[0], kernel[1]),
+        (c_group * s_c, s_b, stride[0] * s_h, stride[1] * s_w, s_c, dilation[0] * s_h, dilation[1] * s_w),
+    )
+    return windows.reshape(groups, batch * out[0] * out[1], c_group * kernel[0] * kernel[1])
+
+
+def _pair(name: str, value: int | tuple[int, int], low: int) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(v, int) and v >= low for v in pair):
+        raise InvalidInputError(f"`{name}` must be one or two integers >= {low}, but got {name}={value!r}")
+    return pair[0], pair[1]
+
+
+def _check_conv_shapes(
+    x: torch.Tensor, w: torch.Tensor, groups: int, padding: tuple[int, int], dilation: tuple[int, int]
+) -> None:
+    if x.dim() != 4 or w.dim() != 4:
+        raise InvalidInputError(
+            "`x_codes` (b, c_in, h, w) and `w_codes` (c_out, c_in / groups, kh, kw) must have 4 dimensions, "
+            f"but got {tuple(x.shape)} and {tuple(w.shape)}"
+        )
+    if groups < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
+        raise InvalidInputError(
+            f"c_in = groups * w.shape[1] and c_out % groups = 0 must hold, but got c_in={x.shape[1]}, "
+            f"w.shape={tuple(w.shape)}, groups={groups}"
+        )
+    for i, side in enumerate(("height", "width")):
+        reach = dilation[i] * (w.shape[2 + i] - 1) + 1
+        if x.shape[2 + i] + 2 * padding[i] < reach:
+            raise InvalidInputError(
+                f"the padded input {side} {x.shape[2 + i] + 2 * padding[i]} must be at least the window {reach}"
+            )

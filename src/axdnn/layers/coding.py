@@ -1,0 +1,221 @@
+"""Choosing operand codes of one layer for one multiplier, from sampled rows, in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from axdnn.kernels import approx_matmul
+from axdnn.kernels.codes import table_index
+from axdnn.layers.recipe import Recipe
+from axdnn.layers.samples import LayerSample
+from axdnn.multipliers import classify
+from axdnn.quant import Encoding, candidate_ranges, range_encoding
+from axdnn.records import Multiplier
+
+WEIGHT_RATIOS = (0.8, 0.6)
+UNSIGNED_WEIGHT_ZERO = 128
+
+
+@dataclass(frozen=True)
+class LayerCoding:
+    """Codes of one layer for one multiplier.
+
+    Attributes:
+        multiplier: with its coding applied (unsigned circuits wrapped when sign-magnitude).
+        encoding: of the activations.
+        w_codes: `(groups, n, k)`, int8 or uint8.
+        w_scale: `(groups, n)` float64, real weight of one unit of the multiplier's weight value.
+        w_zero: code of zero weight (only `unsigned` coding; else 0).
+        noise: share of the output's variance that the approximate layer gets wrong after compensation, 0 is exact.
+    """
+
+    multiplier: Multiplier
+    encoding: Encoding
+    w_codes: torch.Tensor
+    w_scale: torch.Tensor
+    w_zero: int
+    noise: float
+
+
+def coded(multiplier: Multiplier, recipe: Recipe) -> Multiplier:
+    """Return the multiplier as the recipe wires it: unsigned circuits get sign-magnitude weights by default."""
+    if multiplier.coding == "unsigned" and recipe.unsigned_coding == "sign_magnitude":
+        return multiplier.sign_magnitude()
+    return multiplier
+
+
+def fit_coding(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> LayerCoding:
+    """Choose codes for one layer.
+
+    Searches the activation range (and zero point) first, then the weight clip and the criterion of the weight codes,
+    keeping what leaves the least output error on the sampled rows.
+
+    Args:
+        sample: rows, weights and targets.
+        multiplier: the circuit, as in the catalogue.
+        recipe: switches.
+    """
+    return _Fit(sample, coded(multiplier, recipe), recipe).best()
+
+
+class _Fit:
+    def __init__(self, sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> None:
+        self.sample, self.multiplier, self.recipe = sample, multiplier, recipe
+        steps = classify(multiplier)
+        self.a_step = steps.a_step_bits if recipe.align else 0
+        self.w_step = steps.w_step_bits if recipe.align else 0
+        self.w_zero = UNSIGNED_WEIGHT_ZERO if multiplier.coding == "unsigned" else 0
+        self.table = torch.from_numpy(multiplier.table.copy()).double()
+        self.a_values = torch.from_numpy(multiplier.a_values).double()
+        self.w_values = torch.from_numpy(multiplier.w_values).double() - self.w_zero
+        self.spread = float((sample.target - sample.target.mean(1, keepdim=True)).square().mean(1).sum()) or 1.0
+
+    def best(self) -> LayerCoding:
+        best: LayerCoding | None = None
+        for family in self._encodings():
+            best = _better(best, self._best_clip(family))
+        assert best is not None
+        if self.recipe.activation_range != "error" or self.recipe.weight_codes != "optimal":
+            return best
+        for ratio in WEIGHT_RATIOS:
+            best = _better(best, self._try(best.encoding, ratio, centred=False))
+        for ratio in (1.0, WEIGHT_RATIOS[0]):
+            best = _better(best, self._try(best.encoding, ratio, centred=True))
+        return best
+
+    def _encodings(self) -> list[list[Encoding]]:
+        ranges = candidate_ranges(torch.tensor([self.sample.low, self.sample.high]), self.recipe.activation_range)
+        if self.recipe.activation_range == "percentile":
+            ranges = candidate_ranges(self.sample.rows, "percentile")
+        signed, step = self.multiplier.a_signed, self.a_step
+        families = [[range_encoding(low, high, signed, step) for low, high in ranges]]
+        if signed:
+            families.append([range_encoding(low, high, True, step, symmetric=True) for low, high in ranges])
+        return families
+
+    def _best_clip(self, encodings: list[Encoding]) -> LayerCoding:
+        tried: dict[int, LayerCoding] = {}
+
+        def at(i: int) -> float:
+            if i not in tried:
+                tried[i] = self._try(encodings[i], 1.0, centred=False)
+            return tried[i].noise
+
+        spots = range(0, len(encodings), 3)
+        middle = min(spots, key=at)
+        for i in (middle - 1, middle + 1):
+            if 0 <= i < len(encodings):
+                at(i)
+        return min(tried.values(), key=lambda c: c.noise)
+
+    def _try(self, encoding: Encoding, ratio: float, centred: bool) -> LayerCoding:
+        x = encoding.quantise(self.sample.rows)
+        scale = self._weight_scale(ratio)
+        target = self.sample.weight.double() / scale.unsqueeze(-1)
+        codes = self._optimal_codes(x, encoding, target, centred)
+        if self.recipe.weight_codes == "nearest":
+            codes = self._nearest_codes(target)
+        noise = self._noise(x, codes, encoding, scale)
+        return LayerCoding(self.multiplier, encoding, codes, scale, self.w_zero, noise)
+
+    def _weight_scale(self, ratio: float) -> torch.Tensor:
+        """Real weight of one unit of weight value: the largest weight of a channel meets the largest usable value."""
+        step = 1 << self.w_step
+        top = {"signed": (127 // step or 1) * step, "sign_magnitude": 254, "unsigned": 127}[self.multiplier.coding]
+        peak = self.sample.weight.abs().amax(dim=2).double() * ratio
+        return torch.where(peak > 0, peak, torch.ones_like(peak)) / top
+
+    def _nearest_codes(self, target: torch.Tensor) -> torch.Tensor:
+        """Code of the nearest weight value, on the grid the circuit can tell apart."""
+        unit = 2 if self.multiplier.coding == "sign_magnitude" else 1
+        step = 1 << self.w_step
+        level = torch.round(target / (unit * step)) * step
+        low, high = {"signed": (-128, 127), "sign_magnitude": (-127, 127), "unsigned": (-128, 127)}[
+            self.multiplier.coding
+        ]
+        top = high // step * step
+        codes = torch.clamp(level, -(-low // step * step), top) + self.w_zero
+        return codes.to(torch.int8 if self.multiplier.w_signed else torch.uint8)
+
+    def _optimal_codes(
+        self, x: torch.Tensor, encoding: Encoding, target: torch.Tensor, centred: bool
+    ) -> torch.Tensor:
+        """Stored code c that minimises E_a[(A m - U_c)^2] for each weight m (or the variance, when centred).
+
+        A is the activation's value, U_c what the circuit and its zero-point corrections give for code c, both under
+        the histogram of activation codes: a lower envelope of 256 lines in m.
+        """
+        index = table_index(x, self.multiplier.a_signed).flatten().long()
+        weight = torch.bincount(index, minlength=256).double() / index.numel()
+        a = self.a_values - encoding.zero_point
+        u = self.table - self.w_zero * self.a_values[:, None] - encoding.zero_point * self.w_values[None, :]
+        first, second = weight * a @ u, weight @ u.square()
+        if centred:
+            mean = weight @ u
+            first, second = first - (weight @ a) * mean, second - mean.square()
+        legal = torch.arange(0, 256, 1 << self.w_step)
+        loss = second[legal] - 2.0 * target.reshape(-1, 1) * first[legal]
+        tie = 1e-9 * self.w_values[legal].abs() * second.abs().max().clamp(min=1.0) / 256
+        column = legal[(loss + tie).argmin(dim=1)].view(target.shape)
+        low = -128 if self.multiplier.w_signed else 0
+        return (column + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
+
+    def _noise(self, x: torch.Tensor, codes: torch.Tensor, encoding: Encoding, scale: torch.Tensor) -> float:
+        sums = approx_matmul(x, codes, self.multiplier).double()
+        z = (sums + correction(x, codes, self.multiplier, encoding, self.w_zero)) * (
+            scale.unsqueeze(1) * encoding.scale
+        )
+        y = self.sample.target.double()
+        if self.recipe.compensate:
+            gain, offset = regress(z, y)
+            z = z * gain + offset
+        return float((y - z).square().mean(dim=1).sum()) / self.spread
+
+
+def _better(old: LayerCoding | None, new: LayerCoding) -> LayerCoding:
+    return new if old is None or new.noise < old.noise else old
+
+
+def weight_values(codes: torch.Tensor, multiplier: Multiplier, w_zero: int) -> torch.Tensor:
+    """Return the numbers that stored weight codes stand for, int64."""
+    values = torch.from_numpy(multiplier.w_values).long() - w_zero
+    return values[table_index(codes, multiplier.w_signed).long()]
+
+
+def correction(
+    x: torch.Tensor, codes: torch.Tensor, multiplier: Multiplier, encoding: Encoding, w_zero: int
+) -> torch.Tensor:
+    """Return the exact zero-point corrections to add to the sums, int64.
+
+    `sum (x - zx)(w - zw) = sum x w - zw sum x - zx sum (w - zw)`.
+
+    Args:
+        x: `(groups, r, k)`. codes: `(groups, n, k)`.
+        multiplier: coding of the codes.
+        encoding: of the activations, whose zero point is zx.
+        w_zero: zw.
+    """
+    constant = -encoding.zero_point * weight_values(codes, multiplier, w_zero).sum(dim=2).unsqueeze(1)
+    if w_zero == 0:
+        return constant
+    return constant - w_zero * x.long().sum(dim=2).unsqueeze(2)
+
+
+def regress(z: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Least-squares gain and offset per output channel, `y ~ gain * z + offset`.
+
+    Args:
+        z: approximate values `(groups, r, n)`, float64. y: exact values, same shape.
+
+    Returns:
+        gain and offset, `(groups, 1, n)`. A channel without spread, or with a gain outside 0.25..4, keeps gain 1: no
+        requantiser should amplify what is mostly noise.
+    """
+    z_mean, y_mean = z.mean(dim=1, keepdim=True), y.mean(dim=1, keepdim=True)
+    covariance = ((z - z_mean) * (y - y_mean)).mean(dim=1, keepdim=True)
+    variance = (z - z_mean).square().mean(dim=1, keepdim=True)
+    gain = torch.where(variance > 0, covariance / variance.clamp(min=1e-300), torch.ones_like(variance))
+    gain = torch.where((gain >= 0.25) & (gain <= 4.0), gain, torch.ones_like(gain))
+    return gain, y_mean - gain * z_mean

@@ -1,0 +1,160 @@
+"""Make a trained model approximate."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import nn
+
+from axdnn.layers.coding import LayerCoding, fit_coding, regress
+from axdnn.layers.integer import IntegerLayer
+from axdnn.layers.model import ApproxModel
+from axdnn.layers.recipe import Recipe
+from axdnn.layers.samples import Calibration
+from axdnn.multipliers import load_multiplier
+from axdnn.quant import CapturedModel, capture, fold_batch_norm, network_of
+from axdnn.records import ExactOperator, InvalidInputError, Multiplier, Network, unknown_name
+
+Multipliers = str | Multiplier | Mapping[str, str | Multiplier]
+
+
+def approximate(
+    model: nn.Module,
+    multipliers: Multipliers,
+    calibration: torch.Tensor | Iterable[torch.Tensor],
+    *,
+    recipe: Recipe | None = None,
+    name: str = "",
+) -> ApproxModel:
+    """Turn a trained model into an integer network that multiplies with the chosen circuits.
+
+    Args:
+        model: trained `torch.nn.Module` of 2-D convolutions, linear layers, batch norm, pooling, additions.
+        multipliers: one catalogue name or `Multiplier` for every layer, or a mapping from layer name or pattern
+            (`"stage1.*"`) to one; a full name wins over a pattern, an earlier pattern over a later one. Layers that
+            nothing names keep the exact signed multiplier and are listed in `exact_layers`.
+        calibration: inputs `(n, ...)`, or batches of them; 128 to 256 images are usual.
+        recipe: switches; see `Recipe`.
+        name: label of the network.
+
+    Returns:
+        A module that computes with the chosen multiplier in each layer.
+
+    Raises:
+        UnknownNameError: a multiplier or layer name is not known.
+        InvalidInputError: empty or wrongly shaped calibration data.
+        UnsupportedOperatorError: the model cannot be captured.
+    """
+    images = _images(calibration)
+    captured = fold_batch_norm(capture(model, images))
+    recipe = recipe or Recipe()
+    chosen, exact = resolve(multipliers, captured.layer_names)
+    data = Calibration(captured, images, recipe.fit_rows, recipe.seed, recipe.activation_range)
+    codings = {layer: fit_coding(data.samples[layer], m, recipe) for layer, m in chosen.items()}
+    return build(data, codings, network_of(captured, name or type(model).__name__), recipe, exact)
+
+
+def build(
+    data: Calibration,
+    codings: Mapping[str, LayerCoding],
+    network: Network,
+    recipe: Recipe,
+    exact_layers: tuple[ExactOperator, ...] = (),
+) -> ApproxModel:
+    """Assemble an approximate network from fitted codings and calibrate its scales and biases.
+
+    Args:
+        data: calibration of the captured model.
+        codings: layer name -> coding.
+        network: description of the captured model.
+        recipe: switches.
+        exact_layers: listed in the result.
+    """
+    captured = data.model
+    layers: dict[str, IntegerLayer] = {}
+    for name in captured.layer_names:
+        layers[name] = IntegerLayer(captured.nodes[name], captured.layer(name).weight.shape, codings[name])
+        ones = torch.ones(layers[name].scale.shape, dtype=torch.float64)
+        layers[name].set_affine(ones, captured.layer(name).bias.double())
+    model = ApproxModel(captured, layers, data.encodings, network, exact_layers)
+    if recipe.compensate:
+        _compensate(model, data, recipe)
+    return model.eval()
+
+
+def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe) -> None:
+    """Regress each layer's sums on its exact pre-activation over the calibration images, layers in order."""
+    targets = data.targets()
+    captured = data.model
+
+    def fit(layer: IntegerLayer, codes: torch.Tensor) -> None:
+        sums = layer.raw_sums(codes, model.path).double()
+        target = targets[layer.node.name].double()
+        channels_last = layer.node.op == "linear"
+        flat = [t.reshape(-1, t.shape[-1]) if channels_last else t.transpose(0, 1).flatten(1).T for t in (sums, target)]
+        gain, offset = regress((flat[0] * layer.real_unit).unsqueeze(0), flat[1].unsqueeze(0))
+        layer.set_affine(gain.flatten(), offset.flatten())
+
+    if recipe.in_order:
+        model.run(data.images, fit)
+        data.network_images += len(data.images)
+        return
+    inputs: dict[str, torch.Tensor] = {}
+    captured.run(data.images, lambda node, x, _: inputs.update({node.name: x[0]}) if node.is_layer else None)
+    data.network_images += len(data.images)
+    for name in captured.layer_names:
+        layer = model.layer(name)
+        fit(layer, layer.coding.encoding.quantise(inputs[name]))
+
+
+def resolve(
+    multipliers: Multipliers, layers: tuple[str, ...]
+) -> tuple[dict[str, Multiplier], tuple[ExactOperator, ...]]:
+    """Return layer -> multiplier for every layer, and the layers nothing names (exact, with the reason).
+
+    Raises:
+        UnknownNameError: a multiplier is not known, or a pattern names no layer.
+    """
+    if not isinstance(multipliers, Mapping):
+        one = _load(multipliers)
+        return dict.fromkeys(layers, one), ()
+    chosen: dict[str, Multiplier] = {}
+    for key, value in sorted(multipliers.items(), key=lambda item: item[0] not in layers):
+        matches = [key] if key in layers else [name for name in layers if fnmatch.fnmatchcase(name, key)]
+        if not matches:
+            raise unknown_name("layer or pattern", key, layers)
+        multiplier = _load(value)
+        for name in matches:
+            chosen.setdefault(name, multiplier)
+    exact = load_multiplier("exact")
+    left = tuple(
+        ExactOperator(name=name, operator="layer", reason="no entry of `multipliers` names it")
+        for name in layers
+        if name not in chosen
+    )
+    return {name: chosen.get(name, exact) for name in layers}, left
+
+
+def _load(value: str | Multiplier) -> Multiplier:
+    if isinstance(value, Multiplier):
+        return value
+    if isinstance(value, str):
+        return load_multiplier(value)
+    raise InvalidInputError(f"a multiplier must be a catalogue name or a Multiplier, but got {type(value).__name__}")
+
+
+def _images(calibration: torch.Tensor | Iterable[torch.Tensor]) -> torch.Tensor:
+    if isinstance(calibration, torch.Tensor):
+        images = calibration
+    else:
+        batches = [b[0] if isinstance(b, list | tuple) else b for b in calibration]
+        if not batches or not all(isinstance(b, torch.Tensor) for b in batches):
+            raise InvalidInputError("calibration data must hold at least one tensor of inputs, but it is empty or other")
+        images = torch.cat(batches)
+    if images.dim() < 2 or len(images) == 0:
+        raise InvalidInputError(f"calibration data must not be empty, but got shape {tuple(images.shape)}")
+    if not torch.isfinite(images.float()).all():
+        raise InvalidInputError("calibration images must be finite, but some values are NaN or infinite")
+    return images.float()

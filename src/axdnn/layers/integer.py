@@ -1,0 +1,106 @@
+"""A convolution or linear layer in integers: codes in, exact sums of approximate products out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from axdnn.kernels import Path, approx_conv2d, approx_matmul
+from axdnn.layers.coding import LayerCoding, weight_values
+from axdnn.quant import Node
+from axdnn.records import Multiplier
+
+INT32_MAX = 2**31 - 1
+
+
+class IntegerLayer(nn.Module):
+    """One layer with its multiplier.
+
+    `sums(codes)` returns `sum T[x, w] + bias` as exact integers, zero-point corrections included; the real value of a
+    sum is `scale[channel] * sum`, one float32 scale per output channel.
+
+    Attributes:
+        multiplier: the circuit with its coding.
+        coding: codes and how they were chosen.
+        w_codes: stored weights, `(c_out, c_in / groups, kh, kw)` or `(out, in)`.
+        scale: float32 `(c_out,)`.
+        bias: int32 `(c_out,)`.
+    """
+
+    w_codes: torch.Tensor
+    scale: torch.Tensor
+    bias: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, node: Node, weight_shape: torch.Size, coding: LayerCoding) -> None:
+        super().__init__()
+        self.node, self.coding = node, coding
+        self.multiplier: Multiplier = coding.multiplier
+        channels = weight_shape[0]
+        self.register_buffer("w_codes", coding.w_codes.reshape(weight_shape).contiguous())
+        self.register_buffer("scale", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels, dtype=torch.int32))
+        values = weight_values(coding.w_codes, coding.multiplier, coding.w_zero).sum(dim=2).flatten()
+        self.register_buffer("shift", -coding.encoding.zero_point * values)
+
+    @property
+    def real_unit(self) -> torch.Tensor:
+        """Real value of one unit of the sum before compensation, float64 `(c_out,)`."""
+        return self.coding.w_scale.flatten() * self.coding.encoding.scale
+
+    def set_affine(self, gain: torch.Tensor, offset: torch.Tensor) -> None:
+        """Fold a gain and an offset (bias included, real units) per channel into scale and int32 bias.
+
+        Args:
+            gain: float64 `(c_out,)`.
+            offset: float64 `(c_out,)`, real value to add.
+        """
+        self.scale = (gain * self.real_unit).float()
+        steps = torch.round(offset / self.scale.double())
+        self.bias = steps.clamp(-INT32_MAX, INT32_MAX).to(torch.int32)
+
+    def sums(self, codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
+        """Return exact sums with corrections and bias, int64.
+
+        Args:
+            codes: activations `(b, c_in, h, w)` or `(b, ..., in)`.
+            path: kernel path.
+        """
+        raw = self.raw_sums(codes, path)
+        return raw + self._channel(self.bias.to(torch.int64), raw)
+
+    def raw_sums(self, codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
+        """Return exact sums with zero-point corrections and without bias, int64."""
+        a: dict[str, Any] = self.node.attrs
+        if self.node.op == "linear":
+            lead = codes.shape[:-1]
+            flat = codes.reshape(-1, codes.shape[-1])
+            raw = approx_matmul(flat, self.w_codes, self.multiplier, path=path).reshape(*lead, -1)
+        else:
+            raw = approx_conv2d(
+                codes, self.w_codes, self.multiplier, a["stride"], a["padding"], a["dilation"], a["groups"],
+                self.coding.encoding.zero_point, path=path,
+            )  # fmt: skip
+        total = raw.to(torch.int64) + self._channel(self.shift, raw)
+        return total - self._activation_sums(codes) if self.coding.w_zero else total
+
+    def real(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return the real value of sums, float32."""
+        return sums.to(torch.float32) * self._channel(self.scale, sums)
+
+    def _activation_sums(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return `w_zero * sum of the window's codes`, exact: float64 holds every integer that can occur."""
+        if self.node.op == "linear":
+            return self.coding.w_zero * codes.to(torch.int64).sum(dim=-1, keepdim=True)
+        a = self.node.attrs
+        pad_h, pad_w = a["padding"]
+        padded = functional.pad(codes.double(), (pad_w, pad_w, pad_h, pad_h), value=self.coding.encoding.zero_point)
+        ones = torch.ones(self.w_codes.shape, dtype=torch.float64)
+        sums = functional.conv2d(padded, ones, None, a["stride"], 0, a["dilation"], a["groups"])
+        return self.coding.w_zero * sums.to(torch.int64)
+
+    def _channel(self, vector: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        return vector.view(-1, 1, 1) if self.node.op == "conv2d" else vector

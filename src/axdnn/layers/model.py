@@ -1,0 +1,152 @@
+"""The approximate network: an integer network with one law for every path and every export.
+
+Operands are codes; products are summed exactly together with an int32 bias; one float32 scale per output channel turns
+the sum into the next tensor; rounding is half to even; additions and pooling requantise by the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from axdnn.kernels import Path
+from axdnn.layers.emission import Emission, requests_of
+from axdnn.layers.integer import IntegerLayer
+from axdnn.quant import PASSING_OPS, CapturedModel, Encoding, Node, pool_count, pool_sum
+from axdnn.records import Assignment, ExactOperator, Network
+
+Values = dict[str, dict[Emission, torch.Tensor]]
+
+
+class ApproxModel(nn.Module):
+    """A network whose layers multiply with chosen circuits.
+
+    Calling it with real inputs `(b, ...)` returns real outputs, float32, the same to the last bit for every kernel path.
+
+    Attributes:
+        network: shapes, edges and what stays exact.
+        assignment: layer -> multiplier name.
+        exact_layers: layers that use an exact multiplier, with the reason.
+        path: kernel path of every layer; `reference` is the literal one.
+    """
+
+    def __init__(
+        self,
+        captured: CapturedModel,
+        layers: Mapping[str, IntegerLayer],
+        other_encodings: Mapping[tuple[str, int], Encoding],
+        network: Network,
+        exact_layers: tuple[ExactOperator, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.nodes = captured.nodes
+        self.network, self.exact_layers = network, exact_layers
+        self.path: Path = "auto"
+        self._keys = {name: f"layer{i}" for i, name in enumerate(layers)}
+        self._layers = nn.ModuleDict({self._keys[name]: layer for name, layer in layers.items()})
+        self._output = captured.output
+        self._encodings = dict(other_encodings)
+        self._wanted = requests_of(captured, {n: layer.coding.encoding for n, layer in layers.items()}, other_encodings)
+        self._last = {i: node.name for node in self.nodes.values() for i in node.inputs}
+
+    @property
+    def assignment(self) -> Assignment:
+        """Layer -> multiplier name."""
+        return Assignment(multipliers={name: self.layer(name).multiplier.name for name in self._keys})
+
+    @property
+    def exact_operators(self) -> tuple[ExactOperator, ...]:
+        """Everything that stays exact, with its reason."""
+        return (*self.exact_layers, *self.network.exact_operators)
+
+    def layer(self, name: str) -> IntegerLayer:
+        """Return the integer layer of that name."""
+        module = self._layers[self._keys[name]]
+        assert isinstance(module, IntegerLayer)
+        return module
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers in execution order."""
+        return tuple(self._keys)
+
+    @torch.no_grad()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute real outputs from real inputs `(b, ...)`."""
+        return self.run(x)
+
+    @torch.no_grad()
+    def run(self, x: torch.Tensor, at_layer: Callable[[IntegerLayer, torch.Tensor], None] | None = None) -> torch.Tensor:
+        """Compute the network.
+
+        Args:
+            x: real inputs.
+            at_layer: called with each layer and its input codes before the layer runs (calibration sets the layer's
+                scale and bias there).
+        """
+        values: Values = {}
+        for node in self.nodes.values():
+            if node.op == "output":
+                break
+            values[node.name] = self._compute(node, x, values, at_layer)
+            for i in set(node.inputs):
+                if self._last[i] == node.name:
+                    values.pop(i, None)
+        return values[self._output][Emission(None)]
+
+    def _compute(
+        self, node: Node, x: torch.Tensor, values: Values, at_layer: Callable[[IntegerLayer, torch.Tensor], None] | None
+    ) -> dict[Emission, torch.Tensor]:
+        wanted = self._wanted[node.name]
+        if node.op == "input":
+            return {e: e.emit(x.float()) for e in wanted}
+        if node.is_layer:
+            layer = self.layer(node.name)
+            codes = values[node.inputs[0]][Emission(layer.coding.encoding)]
+            if at_layer is not None:
+                at_layer(layer, codes)
+            sums = layer.sums(codes, self.path).to(torch.float32)
+            unit = layer.scale.double().view(-1, 1, 1) if node.op == "conv2d" else layer.scale.double()
+            return {e: e.emit(sums, unit) for e in wanted}
+        if node.op in PASSING_OPS:
+            return {e: self._pass(node, e, values) for e in wanted}
+        value, unit_or_none = self._exact(node, values)
+        return {e: e.emit(value, unit_or_none) for e in wanted}
+
+    def _pass(self, node: Node, e: Emission, values: Values) -> torch.Tensor:
+        a = node.attrs
+        if node.op == "clamp":
+            return values[node.inputs[0]][e.clamped(a["min"], a["max"])]
+        inputs = [values[i][e] for i in node.inputs]
+        if node.op == "cat":
+            return torch.cat(inputs, a["dim"])
+        if node.op == "reshape":
+            return a["apply"](inputs[0])  # type: ignore[no-any-return]
+        pooled = functional.max_pool2d(
+            inputs[0].float(), a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"]
+        )
+        return pooled.to(inputs[0].dtype)
+
+    def _codes(self, node: Node, i: int, values: Values) -> tuple[torch.Tensor, Encoding]:
+        encoding = self._encodings[node.name, i]
+        return values[node.inputs[i]][Emission(encoding)], encoding
+
+    def _exact(self, node: Node, values: Values) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Compute an operator without products; returns float32 values and the real value of one unit."""
+        codes, encoding = self._codes(node, 0, values)
+        if node.op == "add":
+            other, other_encoding = self._codes(node, 1, values)
+            return encoding.dequantise(codes) + other_encoding.dequantise(other), None
+        if node.op == "avg_pool2d":
+            levels = codes.float() - encoding.zero_point
+            unit = torch.tensor(encoding.scale / pool_count(codes, node.attrs), dtype=torch.float64)
+            return pool_sum(levels, node.attrs), unit
+        if node.op == "batch_norm":
+            shape = (-1, *([1] * (codes.dim() - 2)))
+            scale, shift = node.attrs["scale"].view(shape), node.attrs["shift"].view(shape)
+            return encoding.dequantise(codes) * scale + shift, None
+        table = node.attrs["apply"](encoding.dequantise(encoding.all_codes()))  # a 256-entry table of codes
+        return table[codes.long() - encoding.code_min], None

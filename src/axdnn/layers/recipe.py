@@ -1,0 +1,51 @@
+"""Switches of the conversion to approximate integer layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from axdnn.quant import RANGE_RULES, RangeRule
+from axdnn.records import InvalidInputError
+
+WeightCodes = Literal["optimal", "nearest"]
+UnsignedCoding = Literal["sign_magnitude", "unsigned"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How operands are coded and errors compensated; every step can be switched off to measure it alone.
+
+    Attributes:
+        align: match scale, clipping and rounding to the operand codes the circuit can tell apart.
+        activation_range: `error` (least output error), `percentile` (99.9 %) or `minmax`.
+        weight_codes: `optimal` stores the code whose products fit best under the layer's activation histogram,
+            `nearest` the code of the nearest value.
+        compensate: fold a gain and an offset per output channel, regressed on calibration images, into scale and bias.
+        in_order: calibrate layers in order, each on the already approximate input; otherwise each on exact input.
+        unsigned_coding: around unsigned circuits, `sign_magnitude` weights or `unsigned` weights with a zero point.
+        fit_rows: rows (output positions) sampled per layer to choose codes.
+        seed: of that sample.
+    """
+
+    align: bool = True
+    activation_range: RangeRule = "error"
+    weight_codes: WeightCodes = "optimal"
+    compensate: bool = True
+    in_order: bool = True
+    unsigned_coding: UnsignedCoding = "sign_magnitude"
+    fit_rows: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every switch."""
+        allowed = {
+            "activation_range": RANGE_RULES,
+            "weight_codes": ("optimal", "nearest"),
+            "unsigned_coding": ("sign_magnitude", "unsigned"),
+        }
+        for field, values in allowed.items():
+            if getattr(self, field) not in values:
+                raise InvalidInputError(f"`{field}` must be one of {', '.join(values)}, but got {getattr(self, field)!r}")
+        if self.fit_rows < 16:
+            raise InvalidInputError(f"fit_rows >= 16 must hold, but got fit_rows={self.fit_rows}")

@@ -1,0 +1,21 @@
+"""Small known networks, their weights, and the training that made them."""
+
+from axdnn.models.loading import load_model
+from axdnn.models.recipes import Recipe, default_recipe
+from axdnn.models.trained import TrainedModel, measure_accuracy
+from axdnn.models.training import train
+from axdnn.models.weights_file import load_weights, save_weights
+from axdnn.models.zoo import build_model, list_models
+
+__all__ = [
+    "Recipe",
+    "TrainedModel",
+    "build_model",
+    "default_recipe",
+    "list_models",
+    "load_model",
+    "load_weights",
+    "measure_accuracy",
+    "save_weights",
+    "train",
+]

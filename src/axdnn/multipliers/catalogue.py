@@ -1,0 +1,209 @@
+"""Multipliers by name: the EvoApprox8b library, its releases, its transposed circuits.
+
+Canonical label of a table: its v2022 name if it has one, else its v1 name. A name that means different circuits in the
+two releases carries the release: `mul8s_1KV8@v1`. The transposed circuit of an asymmetric table ends in `.T`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
+
+from axdnn.multipliers.library import LibraryTable, library, library_table
+from axdnn.records import (
+    CODINGS,
+    AmbiguousNameError,
+    Coding,
+    Figures,
+    InvalidInputError,
+    Multiplier,
+    unknown_name,
+)
+
+EXACT = {"signed": "mul8s_1KV6", "unsigned": "mul8u_1JJQ"}
+SETS = ("evoapprox8b", "evoapprox8b-signed", "evoapprox8b-unsigned")
+HOW_TO_LIST = "`axdnn list` or axdnn.multipliers.catalogue_names() prints them all"
+
+
+class Entry(NamedTuple):
+    """A circuit of the catalogue: a table of the library, as it is or transposed."""
+
+    table: LibraryTable
+    transposed: bool
+
+    @property
+    def label(self) -> str:
+        """Canonical name."""
+        return f"{self.table.label}.T" if self.transposed else self.table.label
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The other names."""
+        return tuple(f"{alias}.T" if self.transposed else alias for alias in self.table.aliases)
+
+
+def load_multiplier(name: str) -> Multiplier:
+    """Return the circuit called `name`.
+
+    Args:
+        name: a name of EvoApprox8b (`mul8u_QKX`), with its release (`mul8s_1KV8@v1`, needed where the bare name means
+            different circuits), with `.T` for the transposed circuit of an asymmetric table, or `exact` for the exact
+            signed circuit.
+
+    Returns:
+        the multiplier under its canonical label; the other labels are its `aliases`. Cached.
+
+    Raises:
+        AmbiguousNameError: the bare name means different circuits in two releases; both full names are listed.
+        UnknownNameError: no such name; the nearest are listed.
+        InvalidInputError: `.T` of a symmetric table.
+
+    Example:
+        >>> load_multiplier("exact").name
+        'mul8s_1KV6'
+    """
+    entry = find_entry(name)
+    return _build(entry.table.label, entry.transposed)
+
+
+def find_entry(name: str) -> Entry:
+    """Return the catalogue entry called `name` without unpacking its table (see `load_multiplier` for the errors)."""
+    if not isinstance(name, str):
+        raise InvalidInputError(f"a multiplier's name must be a string, but got {type(name).__name__}")
+    bare, transposed = name.strip().removesuffix(".T"), name.strip().endswith(".T")
+    bare = EXACT["signed"] if bare == "exact" else bare
+    found = _by_name().get(bare, ())
+    if not found:
+        raise unknown_name("multiplier", name, ("exact", *catalogue_names()), HOW_TO_LIST)
+    if len(found) > 1:
+        end = ".T" if transposed else ""
+        both = " and ".join(f"{bare}@{release}{end} (table {table.sha1})" for table, release in found)
+        raise AmbiguousNameError(f"{name!r} means different circuits in two releases: {both}; say which")
+    table = found[0][0]
+    if transposed and table.transposed_id is None:
+        raise InvalidInputError(f"{bare!r} is symmetric, so {name!r} is the same circuit: use {table.label!r}")
+    return Entry(table, transposed)
+
+
+@cache
+def _by_name() -> dict[str, tuple[tuple[LibraryTable, str], ...]]:
+    """Bare and full name -> tables it can mean, with the release."""
+    found: dict[str, tuple[tuple[LibraryTable, str], ...]] = {}
+    for table in library().tables:
+        for name in table.names:
+            found[f"{name.circuit}@{name.release}"] = ((table, name.release),)
+            found[name.circuit] = (*found.get(name.circuit, ()), (table, name.release))
+    return {name: tuple(sorted(meanings, key=lambda pair: pair[1])) for name, meanings in found.items()}
+
+
+@cache
+def _build(label: str, transposed: bool) -> Multiplier:
+    entry = Entry(next(table for table in library().tables if table.label == label), transposed)
+    multiplier = Multiplier(
+        name=label,
+        coding=entry.table.coding,
+        table=library_table(label),
+        figures=table_figures(entry.table),
+        origin=f"{library().title}, {library().source}",
+        aliases=entry.table.aliases,
+    )
+    if transposed:
+        multiplier = msgspec.structs.replace(multiplier.transposed(), aliases=entry.aliases)
+    return multiplier
+
+
+def table_figures(table: LibraryTable) -> Figures:
+    """Return the published figures of a table's canonical name, in SI units."""
+    name = table.names[0]
+    published = name.published
+    commit = library().releases[name.release]
+    return Figures(
+        power_w=_scaled(published["power_mw"], -3),
+        area_m2=_scaled(published["area_um2"], -12),
+        delay_s=_scaled(published["delay_ns"], -9),
+        source=f"EvoApproxLib {name.release}, {commit}, header of {name.circuit}.c (PDK45; power at unstated activity)",
+        published=dict(published),
+    )
+
+
+def _scaled(printed: str, exponent: int) -> float:
+    return float(f"{printed}e{exponent}")
+
+
+def catalogue_names() -> tuple[str, ...]:
+    """Return every name that `load_multiplier` takes (transposed circuits by canonical label only), sorted.
+
+    Bare names that are ambiguous are left out; their full names are in.
+    """
+    names = {label for table in library().tables for label in (table.label, *table.aliases)}
+    names |= {f"{table.label}.T" for table in library().tables if table.transposed_id}
+    return tuple(sorted(names))
+
+
+def resolve_set(spec: str) -> tuple[Entry, ...]:
+    """Return the entries of a set without unpacking tables (see `load_set`)."""
+    if spec in SETS:
+        wanted = {"evoapprox8b-signed": (True,), "evoapprox8b-unsigned": (False,)}.get(spec, (True, False))
+        tables = [table for table in library().tables if table.signed in wanted]
+        return tuple(Entry(table, t) for table in tables for t in (False, True) if not t or table.transposed_id)
+    parts = [part.strip() for part in spec.split(",") if part.strip()]
+    if not parts:
+        raise InvalidInputError(f"a multiplier set must be one of {', '.join(SETS)} or names with commas, not {spec!r}")
+    if len(parts) == 1 and "evoapprox" in parts[0].casefold():
+        raise unknown_name("multiplier set", parts[0], SETS)
+    return tuple({entry.label: entry for entry in map(find_entry, parts)}.values())
+
+
+def load_set(spec: str) -> tuple[Multiplier, ...]:
+    """Return the multipliers of a set.
+
+    Args:
+        spec: `evoapprox8b` (all 64 tables and the transposed circuits of the asymmetric ones),
+            `evoapprox8b-signed`, `evoapprox8b-unsigned`, or names separated by commas (repeats are dropped).
+
+    Raises:
+        UnknownNameError, AmbiguousNameError, InvalidInputError: as `load_multiplier`, or an empty set.
+    """
+    return tuple(_build(entry.table.label, entry.transposed) for entry in resolve_set(spec))
+
+
+@cache
+def exact_multiplier(coding: Coding) -> Multiplier:
+    """Return the exact circuit of a coding; for `sign_magnitude` the wrapped unsigned one.
+
+    Raises:
+        InvalidInputError: no such coding.
+    """
+    if coding not in CODINGS:
+        raise InvalidInputError(f"`coding` must be one of {', '.join(CODINGS)}, but got {coding!r}")
+    exact = load_multiplier(EXACT["signed" if coding == "signed" else "unsigned"])
+    return exact.sign_magnitude() if coding == "sign_magnitude" else exact
+
+
+def power_ratio(multiplier: Multiplier) -> float:
+    """Power of a multiplier relative to the exact circuit of the same signedness (`sign_magnitude` is unsigned).
+
+    Raises:
+        InvalidInputError: the multiplier has no figures.
+    """
+    return _figures(multiplier).power_w / _figures(exact_multiplier(multiplier.coding)).power_w
+
+
+def area_ratio(multiplier: Multiplier) -> float:
+    """Area of a multiplier relative to the exact circuit of the same signedness (`sign_magnitude` is unsigned).
+
+    Raises:
+        InvalidInputError: the multiplier has no figures.
+    """
+    return _figures(multiplier).area_m2 / _figures(exact_multiplier(multiplier.coding)).area_m2
+
+
+def _figures(multiplier: Multiplier) -> Figures:
+    if multiplier.figures is None:
+        raise InvalidInputError(
+            f"{multiplier.name!r} has no figures (power, area, delay), so it can be simulated but not priced;"
+            " give `figures=` when you build it"
+        )
+    return multiplier.figures

@@ -1,0 +1,14 @@
+"""Capture a torch model, describe it, fold batch norm, choose activation codes."""
+
+from axdnn.quant.capture import capture
+from axdnn.quant.encoding import Encoding, range_encoding
+from axdnn.quant.fold import fold_batch_norm
+from axdnn.quant.graph import LAYER_OPS, PASSING_OPS, CapturedModel, FloatLayer, Node, apply_float, pool_count, pool_sum
+from axdnn.quant.network import network_of
+from axdnn.quant.ranges import RANGE_RULES, RangeRule, candidate_ranges, plain_encoding
+
+__all__ = [
+    "LAYER_OPS", "PASSING_OPS", "RANGE_RULES", "CapturedModel", "Encoding", "FloatLayer", "Node", "RangeRule",
+    "apply_float", "candidate_ranges", "capture", "fold_batch_norm", "network_of", "plain_encoding", "pool_count",
+    "pool_sum", "range_encoding",
+]  # fmt: skip

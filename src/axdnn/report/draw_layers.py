@@ -1,0 +1,96 @@
+"""Figures by layer: importance, chosen multipliers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from axdnn.records import InvalidInputError
+from axdnn.report.drawing import BLUE, INK, MUTED, NARROW, PALETTE, WIDE, colours, new_figure, style
+from axdnn.report.figure_data import ChosenData, ImportanceData
+from axdnn.report.units import percent, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def _row_height(layers: int) -> float:
+    return 0.30 if layers <= 8 else 0.24 if layers <= 30 else 0.20
+
+
+def _label_limit(width: float) -> int:
+    return 16 if width <= NARROW else 30
+
+
+def draw_importance(data: ImportanceData, width: float = WIDE) -> Figure:
+    """Draw one panel a score with one bar a layer, in execution order from the top.
+
+    Raises:
+        InvalidInputError: there are no scores.
+    """
+    if not data.scores:
+        raise InvalidInputError("`data.scores` must not be empty: no importance score was computed")
+    count, layers = len(data.scores), len(data.layers)
+    columns = min(count, 2 if width <= NARROW else 4)
+    rows = -(-count // columns)
+    height = rows * (0.75 + layers * _row_height(layers))
+    with style():
+        figure = new_figure(width, height)
+        grid: Any = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        low = min((v for row in data.values for v in row if v is not None), default=0.0)
+        for i, axes in enumerate(grid.flat):
+            if i >= count:
+                axes.set_visible(False)
+                continue
+            axes.barh(range(layers), [v or 0.0 for v in data.values[i]], 0.72, color=PALETTE[i % len(PALETTE)])
+            axes.set_title(shorten(data.scores[i], int(width / columns * 7.5)), loc="left")
+            axes.set_xlim(min(0.0, 1.05 * low), 1.05)
+            axes.set_xticks([0, 0.5, 1] if low >= 0 else [round(low), 0, 1], minor=False)
+            axes.grid(axis="y", visible=False)
+            axes.axvline(0, color=MUTED, linewidth=0.8)
+        first = grid[0][0]
+        first.set_yticks(range(layers), [shorten(name, _label_limit(width)) for name in data.layers])
+        first.set_ylim(layers - 0.4, -0.6)
+        figure.supxlabel("importance, largest magnitude of each score = 1", fontsize=9, color=MUTED)
+    return figure
+
+
+def draw_chosen(data: ChosenData, width: float = WIDE) -> Figure:
+    """Draw each layer's share of the products, and the power of its multiplier with the name beside it."""
+    layers = len(data.layers)
+    with style():
+        figure = new_figure(width, 0.95 + layers * _row_height(layers))
+        panels: Any = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
+        share, power = panels
+        _bars(share, data.mac_share, [BLUE] * layers)
+        share.set_title("share of products", loc="left")
+        colour = colours(data.multipliers, data.exact)
+        _bars(power, data.power_ratio, [colour[name] for name in data.multipliers])
+        power.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        power.set_title("power / exact", loc="left")
+        share.set_yticks(range(layers), [shorten(name, _label_limit(width)) for name in data.layers])
+        share.set_ylim(layers - 0.4, -0.6)
+        names = power.twinx()
+        names.set_ylim(share.get_ylim())
+        limit = _label_limit(width)
+        texts = [shorten(f"{name}{' (exact)' if e else ''}", limit) for name, e in _named(data)]
+        names.set_yticks(range(layers), texts)
+        names.grid(False)
+        names.spines["right"].set_visible(False)
+    return figure
+
+
+def _named(data: ChosenData) -> list[tuple[str, bool]]:
+    return list(zip(data.multipliers, data.exact, strict=True))
+
+
+def _bars(axes: Any, values: tuple[float | None, ...], colour: list[str]) -> None:
+    """Horizontal bars with their value in percent at the end; a question mark where it is not known."""
+    top = max((v for v in values if v is not None), default=0.0) or 1.0
+    axes.barh(range(len(values)), [v or 0.0 for v in values], 0.72, color=colour)
+    for i, value in enumerate(values):
+        text = "?" if value is None else percent(value, 1)
+        axes.annotate(text, (value or 0.0, i), (3, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_xlim(0, top * 1.32)
+    axes.set_xticks([])
+    axes.grid(False)
+    axes.spines["bottom"].set_visible(False)

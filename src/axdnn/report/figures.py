@@ -1,0 +1,103 @@
+"""The figures of a report: data first, then drawing, each in a wide and a narrow form.
+
+`*_data` functions return exactly what is drawn, `draw_*` functions draw it, `to_png` and `to_svg` write it.
+Matplotlib is imported when something is drawn, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from axdnn.records import GenerationResult, Multiplier
+from axdnn.report.draw_energy import draw_energy
+from axdnn.report.draw_layers import draw_chosen, draw_importance
+from axdnn.report.draw_tradeoff import draw_comparison, draw_tradeoff
+from axdnn.report.drawing import NARROW, WIDE, to_png, to_svg
+from axdnn.report.error_map import draw_error_map, error_map_data
+from axdnn.report.figure_data import chosen_data, compare_data, energy_data, importance_data, tradeoff_data
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ERROR_MAPS = 8
+"""Most error maps in one report."""
+
+
+class ReportFigure(NamedTuple):
+    """A figure of a report: its file name without ending, a caption, and how to draw it at a width in inches."""
+
+    name: str
+    caption: str
+    draw: Callable[[float], Figure]
+
+    def png(self) -> bytes:
+        """Return the wide form as PNG."""
+        return to_png(self.draw(WIDE))
+
+    def svg(self, width: float, form: str) -> str:
+        """Return the figure as inline SVG."""
+        return to_svg(self.draw(width), f"{self.name}-{form}", self.caption)
+
+
+def report_figures(
+    result: GenerationResult, others: Sequence[GenerationResult] = (), multipliers: Sequence[Multiplier] = ()
+) -> tuple[ReportFigure, ...]:
+    """Return the figures of a result that there is something to draw for, in reading order."""
+    figures = []
+    if result.scores:
+        importance = importance_data(result)
+        caption = "Importance of each layer by each score, in execution order; the largest of a score is 1."
+        figures.append(ReportFigure("importance", caption, lambda width: draw_importance(importance, width)))
+    chosen, energy, tradeoff = chosen_data(result), energy_data(result), tradeoff_data(result)
+    figures += [
+        ReportFigure(
+            "multipliers",
+            "Each layer's share of the products, and the power of its multiplier over that of the exact one.",
+            lambda width: draw_chosen(chosen, width),
+        ),
+        ReportFigure(
+            "energy",
+            "Energy of one inference by component: exact baseline and chosen assignment, in both readings.",
+            lambda width: draw_energy(energy, width),
+        ),
+        ReportFigure("tradeoff", TRADEOFF, lambda width: draw_tradeoff(tradeoff, width)),
+    ]
+    if others:
+        figures.append(comparison_figure((result, *others)))
+    used = set(result.assignment.values())
+    maps = [m for m in multipliers if m.name in used and not m.is_exact][:ERROR_MAPS]
+    return (*figures, *(error_map_figure(m, i) for i, m in enumerate(maps, start=1)))
+
+
+TRADEOFF = (
+    "Loss against energy of everything visited. Whiskers reach to the one-sided 95 % upper bound of the loss on the "
+    "accept split: a candidate is accepted if that bound is within the budget."
+)
+
+
+def comparison_figure(results: Sequence[GenerationResult]) -> ReportFigure:
+    """Return the figure that compares several results."""
+    data = compare_data(results)
+    caption = "Loss on the test split against energy, one mark a strategy; whiskers reach to the 95 % upper bound."
+    if any(point.energy_ratio is None for point in data.points):
+        caption += f" Total energy is shown for the cost model {data.model!r} only."
+    return ReportFigure("comparison", caption, lambda width: draw_comparison(data, width))
+
+
+def error_map_figure(multiplier: Multiplier, number: int = 1) -> ReportFigure:
+    """Return the error map of a multiplier as a figure."""
+    data = error_map_data(multiplier)
+    caption = f"Error of every product of {multiplier.name}: blue is too small, red too large."
+
+    def draw(width: float) -> Figure:
+        return draw_error_map(data, min(width, 5.6))
+
+    return ReportFigure(f"error-map-{number}", caption, draw)
+
+
+__all__ = [
+    "NARROW", "WIDE", "ReportFigure", "chosen_data", "compare_data", "comparison_figure", "draw_chosen",
+    "draw_comparison", "draw_energy", "draw_error_map", "draw_importance", "draw_tradeoff", "energy_data",
+    "error_map_data", "error_map_figure", "importance_data", "report_figures", "to_png", "to_svg", "tradeoff_data",
+]  # fmt: skip
