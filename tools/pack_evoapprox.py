@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with index.csv and tables.npz")
     folder = parser.parse_args().folder
-    rows = list(csv.DictReader((folder / "index.csv").open(newline="")))
+    rows = list(csv.DictReader((folder / "index.csv").read_text().splitlines()))
     arrays = np.load(folder / "tables.npz")
     groups: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in rows:

@@ -43,7 +43,8 @@ def test_every_published_digit(index):
                 if not prints_as(getattr(metrics, field), name["published"][column]):
                     differing.add((full, column))
     assert checked == 99 * 8
-    assert differing == {(name, "mae_pct") for name in TWICE_ROUNDED}
+    cut = {("mul8s_1KVQ@v2022", "mae_abs"), ("mul8s_1KRC@v1", "mae_abs")}  # 36 printed for 36.535: cut, not rounded
+    assert differing == {(name, "mae_pct") for name in TWICE_ROUNDED} | cut
 
 
 def loop(multiplier: Multiplier, a_weights, w_weights) -> dict[str, float]:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import zlib
 from typing import Any, NamedTuple
 
@@ -50,12 +51,14 @@ def read_idx(data: bytes) -> UInt8Array:
             raise FormatError(f"not a whole gzip file: {error}") from error
     if len(data) < 4 or data[:3] != b"\x00\x00\x08":
         raise FormatError(f"an IDX file of unsigned bytes must start with 00 00 08, but got {data[:3].hex(' ')!r}")
-    rank = data[3]
-    shape = tuple(int(size) for size in np.frombuffer(data[4 : 4 + 4 * rank], ">u4"))
-    body = len(data) - 4 - 4 * rank
-    if len(shape) != rank or int(np.prod(shape)) != body:
-        raise FormatError(f"an IDX file of shape {shape} must hold {int(np.prod(shape))} bytes, but got {body}")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    start = 4 + 4 * data[3]
+    sizes = data[4:start]
+    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4))
+    if len(data) != start + math.prod(shape):
+        raise FormatError(
+            f"an IDX file of shape {shape} must hold {start + math.prod(shape)} bytes, but got {len(data)}"
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
 def from_idx(parts: dict[str, bytes]) -> Arrays:

@@ -111,7 +111,7 @@ def read(path: Path, info: DatasetInfo) -> Stored:
         DataError: it is corrupt, or holds something else than the data set.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             stored = Stored(
                 Arrays(*(file[field] for field in Arrays._fields)), meta["source"], meta["sha256"], meta["complete"]

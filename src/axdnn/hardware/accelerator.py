@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,7 +172,12 @@ def load_accelerator(name_or_path: str | os.PathLike[str]) -> Accelerator:
         raise unknown_name(
             "accelerator", text, known, "axdnn.hardware.list_accelerators() names all; a path to a YAML file works too"
         )
-    return parse_accelerator((_designs() / f"{text}.yaml").read_text(encoding="utf-8"), f"{text}.yaml")
+    return _shipped(text)
+
+
+@cache
+def _shipped(name: str) -> Accelerator:
+    return parse_accelerator((_designs() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
 
 
 def parse_accelerator(text: str, where: str) -> Accelerator:

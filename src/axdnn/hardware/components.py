@@ -42,15 +42,24 @@ def node_factor(table: Mapping[int, float], from_nm: float, to_nm: float) -> flo
     return float(math.exp(logs[1] - logs[0]))
 
 
-def exact_figures() -> dict[Coding, Figures]:
-    """Figures of the exact circuits of the shipped library: the signed one, and the unsigned one.
+def exact_figures(given: Mapping[Coding, Figures] | None = None) -> dict[Coding, Figures]:
+    """Figures of the exact circuits by coding, those of the shipped library where not given.
 
     `sign_magnitude` is an unsigned circuit with a wrapper, so its reference is the unsigned circuit.
-    """
-    from axdnn.multipliers import exact_multiplier
 
-    signed, unsigned = (require_figures(exact_multiplier(coding)) for coding in ("signed", "unsigned"))
-    return {"signed": signed, "unsigned": unsigned, "sign_magnitude": unsigned}
+    Raises:
+        InvalidInputError: a given power is not above 0.
+    """
+    result: dict[Coding, Figures] = dict(given or {})
+    for coding in ("signed", "unsigned"):
+        if coding not in result:
+            from axdnn.multipliers import exact_multiplier
+
+            result[coding] = require_figures(exact_multiplier(coding))
+        if not (math.isfinite(result[coding].power_w) and result[coding].power_w > 0):
+            raise InvalidInputError(f"`power_w` of the exact {coding} circuit must be > 0, but got {result[coding]}")
+    result["sign_magnitude"] = result["unsigned"]
+    return result
 
 
 def require_figures(multiplier: Multiplier) -> Figures:

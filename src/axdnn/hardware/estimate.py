@@ -74,7 +74,7 @@ def estimate(
         raise InvalidInputError(f"`reading` must be one of {', '.join(get_args(Reading))}, but got {reading!r}")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     kinds = _kinds(network, assignment, multipliers)
-    reference = exact_figures() if exact is None else exact
+    reference = exact_figures(exact)
     terms = layer_terms(network, chip)
     build = _ideal(kinds, chip) if reading == "ideal" else _buildable(network, assignment, kinds, chip, terms)
     layers = _layer_costs(network, assignment, kinds, chip, reference, terms, build)

@@ -154,7 +154,7 @@ def cost_table(
     if not multipliers:
         raise InvalidInputError("a cost table needs at least one multiplier")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    reference = exact_figures() if exact is None else exact
+    reference = exact_figures(exact)
     terms = layer_terms(network, chip)
     macs = terms.layers.macs[:, None]
     product = macs * np.array([multiply_j(m, chip, reference) for m in multipliers])

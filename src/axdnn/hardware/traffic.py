@@ -1,6 +1,6 @@
 """Bytes that each layer moves between DRAM, on-chip memories and pods, weight stationary, int8 with int32 sums.
 
-Loop order inside a layer: column folds, then strips of rows whose sums fit the accumulators, then row folds.
+A strip is a run of rows whose sums fit the accumulators; row folds are the inner loop, so sums stay on the chip.
 Everything is an array over layers, shape `(L,)`.
 """
 
@@ -111,34 +111,25 @@ def activation_home(layers: LayerArrays, chip: Accelerator) -> str:
 
 
 def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
-    """Bytes moved by each layer (hardware facts 3.2).
+    """Bytes moved by each layer (hardware facts 3.2), in the loop order of `_streams` that needs less of DRAM.
 
-    DRAM weights: once, or once a strip if a column fold's weights do not fit half the weight buffer. Inputs from
-    outside the buffer: distinct words once if they fit half the activation buffer; else once a column fold if a
-    strip fits; else as streamed, `min(m * k, row folds * distinct)` a column fold. Outputs once; partial sums never
-    leave the chip. Non-increasing in every buffer size.
+    Outputs leave once; partial sums never leave the chip. DRAM bytes do not rise with either buffer or the backing.
     """
     a = layers
     row_folds, column_folds = ceil_div(a.k, chip.rows), ceil_div(a.n, chip.columns)
     strips = ceil_div(a.m, strip_rows(chip))
-    unfolded = a.groups * a.m * a.k
-    distinct = np.minimum(a.input_words, unfolded)
-    fold_weights = a.k * np.minimum(a.n, chip.columns)
-    weights = a.groups * a.k * a.n
-    dram_weights = weights * np.where(fold_weights <= chip.weight_buffer_bytes / 2, 1, strips)
-    half = chip.activation_buffer_bytes / 2
-    streamed = column_folds * np.minimum(unfolded, row_folds * distinct)
-    by_strip = np.where(distinct / strips <= half, column_folds * distinct, streamed)
+    unfolded, weights = a.groups * a.m * a.k, a.groups * a.k * a.n
     home = activation_home(a, chip)
-    kept = (distinct <= half) | (home == "buffer")
-    inputs = np.where(kept, distinct, by_strip).astype(np.float64)
-    outputs = a.output_words.astype(np.float64)
     outside_in = a.from_input if home != "dram" else np.ones_like(a.from_input)
     outside_out = a.to_output if home != "dram" else np.ones_like(a.to_output)
+    read_weights, inputs = _streams(a, chip, strips, outside_in)
+    if home == "buffer":
+        inputs = np.minimum(a.input_words, unfolded).astype(np.float64)
+    outputs = a.output_words.astype(np.float64)
     backed = home == "backing"
     sums = ACCUMULATOR_BYTES * (a.groups * a.m * a.n * row_folds).astype(np.float64)
     return Traffic(
-        dram_weights=dram_weights.astype(np.float64),
+        dram_weights=read_weights,
         dram_inputs=np.where(outside_in, inputs, 0.0),
         dram_outputs=np.where(outside_out, outputs, 0.0),
         home_inputs=np.where(~outside_in & backed, inputs, 0.0),
@@ -149,3 +140,30 @@ def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
         sums_written=sums,
         sums_read=sums,
     )
+
+
+def _streams(
+    a: LayerArrays, chip: Accelerator, strips: Ints, inputs_from_dram: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Weights and inputs that enter the buffers, bytes, in the better of two loop orders, group after group.
+
+    Column folds outside: weights once if a column fold fits half the weight buffer, else once a strip; inputs once if
+    all fit half the activation buffer, else once a column fold if a strip fits. Strips outside: weights once if all
+    fit, else once a strip; inputs once if a strip fits. Inputs of which not even a strip fits are read as streamed,
+    `min(m * k, row folds * distinct)` a column fold. Half a buffer is usable: the other half is being filled.
+    """
+    row_folds, column_folds = ceil_div(a.k, chip.rows), ceil_div(a.n, chip.columns)
+    unfolded, weights = a.groups * a.m * a.k, a.groups * a.k * a.n
+    distinct = np.minimum(a.input_words, unfolded)
+    room, weight_room = chip.activation_buffer_bytes / 2, chip.weight_buffer_bytes / 2
+    streamed = column_folds * np.minimum(unfolded, row_folds * distinct)
+    strip_fits = distinct / (a.groups * strips) <= room
+    columns_w = weights * np.where(a.k * np.minimum(a.n, chip.columns) <= weight_room, 1, strips)
+    columns_i = np.where(distinct / a.groups <= room, distinct, np.where(strip_fits, column_folds * distinct, streamed))
+    strips_w = weights * np.where(a.k * a.n <= weight_room, 1, strips)
+    strips_i = np.where(strip_fits, distinct, streamed)
+    by_columns = columns_w + np.where(inputs_from_dram, columns_i, 0)
+    by_strips = strips_w + np.where(inputs_from_dram, strips_i, 0)
+    use_strips = (by_strips < by_columns) | ((by_strips == by_columns) & (strips_i < columns_i))
+    chosen_w, chosen_i = np.where(use_strips, strips_w, columns_w), np.where(use_strips, strips_i, columns_i)
+    return chosen_w.astype(np.float64), chosen_i.astype(np.float64)

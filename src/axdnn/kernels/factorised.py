@@ -42,7 +42,7 @@ def torch_factors(multiplier: Multiplier) -> TorchFactors | None:
     factors = factors_for(multiplier)
     if factors is None:
         return None
-    f, g = np.asarray(factors.F, dtype=np.int64), np.asarray(factors.G, dtype=np.int64)
+    f, g = np.array(factors.F, dtype=np.int64), np.array(factors.G, dtype=np.int64)
     bound = (np.abs(f) @ np.abs(g).T).max(axis=0, initial=0) if f.shape[1] else np.zeros(256, np.int64)
     contents = [_two_power(f[:, j]) * _two_power(g[:, j]) for j in range(f.shape[1])]
     granule = min(contents, default=1)

@@ -15,7 +15,6 @@ from axdnn.kernels.bounds import FLOAT32_EXACT, FLOAT64_EXACT, chunk_ends
 from axdnn.records import Multiplier
 
 ROW_MATRIX_VALUES = 1 << 20
-SMALL_M = 64
 
 
 def matmul_lookup(
@@ -35,7 +34,7 @@ def matmul_lookup(
     table = torch.from_numpy(multiplier.table.copy()).to(x.device)
     groups, m, k = x.shape
     n = w.shape[1]
-    if n > m and m < SMALL_M:  # the row matrix would be larger than the work: let the activations select rows
+    if n > m:  # the row matrix is the smaller one when the activations select the rows
         return _bag(table.T.contiguous(), w, x, dtype).transpose(1, 2)
     return _bag(table, x, w, dtype).reshape(groups, m, n)
 

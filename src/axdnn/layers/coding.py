@@ -156,11 +156,10 @@ class _Fit:
             mean = weight @ u
             first, second = first - (weight @ a) * mean, second - mean.square()
         legal = torch.arange(0, 256, 1 << self.w_step)
-        loss = second[legal] - 2.0 * target.reshape(-1, 1) * first[legal]
-        tie = 1e-9 * self.w_values[legal].abs() * second.abs().max().clamp(min=1.0) / 256
-        column = legal[(loss + tie).argmin(dim=1)].view(target.shape)
+        order = legal[self.w_values[legal].abs().argsort(stable=True)]  # among equal codes the smallest value wins
+        column = lowest_line(first[order] * -2.0, second[order], target)
         low = -128 if self.multiplier.w_signed else 0
-        return (column + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
+        return (order[column] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
     def _noise(self, x: torch.Tensor, codes: torch.Tensor, encoding: Encoding, scale: torch.Tensor) -> float:
         sums = approx_matmul(x, codes, self.multiplier).double()
@@ -172,6 +171,35 @@ class _Fit:
             gain, offset = regress(z, y)
             z = z * gain + offset
         return float((y - z).square().mean(dim=1).sum()) / self.spread
+
+
+def lowest_line(slope: torch.Tensor, offset: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """Return, for each point m, the index of the line that minimises `slope * m + offset`.
+
+    Builds the lower envelope of the lines once, so a million points cost a binary search each.
+
+    Args:
+        slope: `(c,)` float64. offset: `(c,)` float64.
+        at: points, any shape, float64.
+    """
+    ranked = sorted(range(len(slope)), key=lambda i: (-float(slope[i]), float(offset[i]), i))
+    slopes, offsets = slope.tolist(), offset.tolist()
+    hull: list[int] = []
+    starts: list[float] = []
+    for i in ranked:
+        if hull and slopes[hull[-1]] == slopes[i]:
+            continue
+        while hull:
+            j = hull[-1]
+            start = (offsets[i] - offsets[j]) / (slopes[j] - slopes[i])
+            if start > starts[-1]:
+                break
+            hull.pop()
+            starts.pop()
+        starts.append(start if hull else float("-inf"))
+        hull.append(i)
+    breaks = torch.tensor(starts[1:], dtype=torch.float64)
+    return torch.tensor(hull)[torch.bucketize(at.contiguous(), breaks)]
 
 
 def _better(old: LayerCoding | None, new: LayerCoding) -> LayerCoding:

@@ -12,6 +12,8 @@ from axdnn.quant import CapturedModel, Encoding, Node, RangeRule, plain_encoding
 from axdnn.records import InvalidInputError
 
 CACHE_BYTES = 1 << 29
+SAMPLE_PRODUCTS = 4_000_000  # products of one look at a layer; large layers are sampled more thinly
+MIN_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,12 @@ class Calibration:
         layer = self.model.layer(node.name)
         groups = node.attrs.get("groups", 1)
         weight = layer.weight.flatten(1).view(groups, layer.weight.shape[0] // groups, -1)
-        rows = _pick_linear(x, self._rows, self._generator) if node.op == "linear" else self._pick_conv(node, x)
+        count = min(self._rows, max(MIN_ROWS, SAMPLE_PRODUCTS // weight.numel()))
+        rows = _pick_linear(x, count, self._generator) if node.op == "linear" else self._pick_conv(node, x, count)
         target = torch.bmm(rows, weight.transpose(1, 2))
         return LayerSample(rows, weight, target, float(x.min()), float(x.max()))
 
-    def _pick_conv(self, node: Node, x: torch.Tensor) -> torch.Tensor:
+    def _pick_conv(self, node: Node, x: torch.Tensor, count: int) -> torch.Tensor:
         a, weight = node.attrs, self.model.layer(node.name).weight
         pad_h, pad_w = a["padding"]
         picked, chunk = [], 32
@@ -99,10 +102,10 @@ class Calibration:
             size = conv_output_size(part, weight, a["stride"], a["dilation"])
             kernel = (weight.shape[2], weight.shape[3])
             rows = unfold(part, kernel, a["stride"], a["dilation"], size, a["groups"])
-            share = -(-self._rows * len(part) // len(x))
+            share = -(-count * len(part) // len(x))
             order = torch.randperm(rows.shape[1], generator=self._generator)[:share]
             picked.append(rows[:, order])
-        return torch.cat(picked, dim=1)[:, : self._rows].contiguous()
+        return torch.cat(picked, dim=1)[:, :count].contiguous()
 
 
 def _pick_linear(x: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -34,13 +35,15 @@ class Factors(Record, frozen=True, kw_only=True, eq=False):
     G: np.ndarray[Any, Any]
 
     def __post_init__(self) -> None:
-        """Check that the two belong together and make them read-only."""
+        """Check that the two belong together and keep read-only copies."""
         if self.F.ndim != 2 or self.G.ndim != 2 or self.F.shape[1] != self.G.shape[1]:
             raise InvalidInputError(f"factors must be (m, r) and (n, r), but got {self.F.shape} and {self.G.shape}")
         if self.F.dtype != np.int64 or self.G.dtype != np.int64:
             raise InvalidInputError(f"factors must be int64, but got {self.F.dtype} and {self.G.dtype}")
-        self.F.flags.writeable = False
-        self.G.flags.writeable = False
+        for name in ("F", "G"):
+            array = np.array(getattr(self, name), order="C")
+            array.flags.writeable = False
+            msgspec.structs.force_setattr(self, name, array)
 
     @property
     def rank(self) -> int:
@@ -110,6 +113,13 @@ def integer_factors(table: npt.ArrayLike, max_rank: int = MAX_RANK) -> Factors |
     matrix = as_integer_matrix(table)
     if matrix.size and max(int(matrix.max()), -int(matrix.min())) > 2**31:
         raise InvalidInputError("entries of a table to factor must fit int32")
+    if matrix.tobytes() < matrix.T.tobytes():  # one orientation for both, so that transposed tables get swapped factors
+        found = _factor(np.ascontiguousarray(matrix.T), max_rank)
+        return None if found is None else found.swapped()
+    return _factor(matrix, max_rank)
+
+
+def _factor(matrix: IntArray, max_rank: int) -> Factors | None:
     for prime in islice(primes_below(PRIME), 8):
         pivots = eliminate(matrix, prime, stop=max_rank + 1).rows
         if len(pivots) > max_rank:

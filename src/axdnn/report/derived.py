@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from axdnn.records import Accuracy, CostReport, Evaluation, GenerationResult, LayerScores, Multiplier
-from axdnn.report.units import ratio
+from axdnn.report.units import budget_text, ratio
 
 _MULTIPLIER_COMPONENTS = ("multiplier", "multipliers", "mul")
 
@@ -104,7 +104,7 @@ def result_labels(results: Sequence[GenerationResult]) -> tuple[str, ...]:
         ("", [r.model for r in results]),
         ("", [r.accelerator for r in results]),
         ("", [r.multiplier_set for r in results]),
-        ("budget ", [f"{r.max_accuracy_loss * 100:g} points" for r in results]),
+        ("budget ", [budget_text(r.max_accuracy_loss) for r in results]),
         ("seed ", [str(r.seed) for r in results]),
     )
     labels = [r.strategy or "unnamed" for r in results]

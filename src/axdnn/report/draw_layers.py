@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from axdnn.records import InvalidInputError
 from axdnn.report.drawing import BLUE, INK, MUTED, NARROW, PALETTE, WIDE, colours, new_figure, style
 from axdnn.report.figure_data import ChosenData, ImportanceData
-from axdnn.report.units import percent, shorten
+from axdnn.report.units import MINUS, fixed, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,8 @@ def draw_importance(data: ImportanceData, width: float = WIDE) -> Figure:
     if not data.scores:
         raise InvalidInputError("`data.scores` must not be empty: no importance score was computed")
     count, layers = len(data.scores), len(data.layers)
-    columns = min(count, 2 if width <= NARROW else 4)
+    most = 2 if width <= NARROW else 5
+    columns = -(-count // -(-count // most))
     rows = -(-count // columns)
     height = rows * (0.75 + layers * _row_height(layers))
     with style():
@@ -42,9 +43,10 @@ def draw_importance(data: ImportanceData, width: float = WIDE) -> Figure:
                 axes.set_visible(False)
                 continue
             axes.barh(range(layers), [v or 0.0 for v in data.values[i]], 0.72, color=PALETTE[i % len(PALETTE)])
-            axes.set_title(shorten(data.scores[i], int(width / columns * 7.5)), loc="left")
+            axes.set_title(_title(data.scores[i], int(width / (columns + 1) * 9)), loc="left")
             axes.set_xlim(min(0.0, 1.05 * low), 1.05)
-            axes.set_xticks([0, 0.5, 1] if low >= 0 else [round(low), 0, 1], minor=False)
+            ticks = [0.0, 0.5, 1.0] if low >= 0 else [-1.0, 0.0, 1.0] if low < -0.4 else [0.0, 1.0]
+            axes.set_xticks(ticks, [f"{t:g}".replace("-", MINUS) for t in ticks])
             axes.grid(axis="y", visible=False)
             axes.axvline(0, color=MUTED, linewidth=0.8)
         first = grid[0][0]
@@ -61,10 +63,11 @@ def draw_chosen(data: ChosenData, width: float = WIDE) -> Figure:
         figure = new_figure(width, 0.95 + layers * _row_height(layers))
         panels: Any = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
         share, power = panels
-        _bars(share, data.mac_share, [BLUE] * layers)
+        room = 1.85 if width <= NARROW else 1.32
+        _bars(share, data.mac_share, [BLUE] * layers, room)
         share.set_title("share of products", loc="left")
         colour = colours(data.multipliers, data.exact)
-        _bars(power, data.power_ratio, [colour[name] for name in data.multipliers])
+        _bars(power, data.power_ratio, [colour[name] for name in data.multipliers], room)
         power.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         power.set_title("power / exact", loc="left")
         share.set_yticks(range(layers), [shorten(name, _label_limit(width)) for name in data.layers])
@@ -83,14 +86,27 @@ def _named(data: ChosenData) -> list[tuple[str, bool]]:
     return list(zip(data.multipliers, data.exact, strict=True))
 
 
-def _bars(axes: Any, values: tuple[float | None, ...], colour: list[str]) -> None:
+def _percent(value: float) -> str:
+    text = fixed(100 * value, 1)
+    return text.removesuffix(".0") if value == 1 else text
+
+
+def _title(name: str, limit: int) -> str:
+    """A score's name on at most two lines, broken at an underscore where there is one."""
+    if len(name) <= limit or "_" not in name:
+        return shorten(name, limit)
+    cut = min((i + 1 for i, c in enumerate(name) if c == "_"), key=lambda i: abs(2 * i - len(name)))
+    return f"{shorten(name[:cut], limit)}\n{shorten(name[cut:], limit)}"
+
+
+def _bars(axes: Any, values: tuple[float | None, ...], colour: list[str], room: float) -> None:
     """Horizontal bars with their value in percent at the end; a question mark where it is not known."""
     top = max((v for v in values if v is not None), default=0.0) or 1.0
     axes.barh(range(len(values)), [v or 0.0 for v in values], 0.72, color=colour)
     for i, value in enumerate(values):
-        text = "?" if value is None else percent(value, 1)
+        text = "?" if value is None else f"{_percent(value)}\u00a0%"
         axes.annotate(text, (value or 0.0, i), (3, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set_xlim(0, top * 1.32)
+    axes.set_xlim(0, top * room)
     axes.set_xticks([])
     axes.grid(False)
     axes.spines["bottom"].set_visible(False)

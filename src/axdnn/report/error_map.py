@@ -13,6 +13,7 @@ from axdnn.report.units import fixed, percent, shorten, significant
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ERROR_MAP_WIDTH = 5.6
 TICK_CODES = (0, 64, 128, 192, 255)
 
 
@@ -62,7 +63,7 @@ def error_map_data(multiplier: Multiplier) -> ErrorMapData:
     )
 
 
-def draw_error_map(data: ErrorMapData, width: float = 5.6) -> Figure:
+def draw_error_map(data: ErrorMapData, width: float = ERROR_MAP_WIDTH) -> Figure:
     """Draw the error of every product as a heat map, blue too small, red too large."""
     from axdnn.report.drawing import MUTED, new_figure, style
 

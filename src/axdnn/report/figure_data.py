@@ -17,7 +17,7 @@ from axdnn.report.derived import (
     shown_accuracy,
     tested_bound,
 )
-from axdnn.report.units import change, ratio
+from axdnn.report.units import change_text, ratio
 
 State = Literal["accepted", "rejected", "not tried"]
 
@@ -87,7 +87,7 @@ def energy_data(result: GenerationResult) -> EnergyData:
         for which, report in (("baseline", before), ("chosen", after)):
             parts = energy_parts(report)
             joules = tuple(parts.get(name, 0.0) for name in components)
-            text = change(after.energy_j, before.energy_j) if which == "chosen" else ""
+            text = change_text(after.energy_j, before.energy_j) if which == "chosen" else ""
             bars.append(EnergyBar(reading, which, joules, report.energy_j, text))  # type: ignore[arg-type]
     return EnergyData(components, tuple(bars))
 

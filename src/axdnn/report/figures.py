@@ -14,7 +14,7 @@ from axdnn.report.draw_energy import draw_energy
 from axdnn.report.draw_layers import draw_chosen, draw_importance
 from axdnn.report.draw_tradeoff import draw_comparison, draw_tradeoff
 from axdnn.report.drawing import NARROW, WIDE, to_png, to_svg
-from axdnn.report.error_map import draw_error_map, error_map_data
+from axdnn.report.error_map import ERROR_MAP_WIDTH, draw_error_map, error_map_data
 from axdnn.report.figure_data import chosen_data, compare_data, energy_data, importance_data, tradeoff_data
 
 if TYPE_CHECKING:
@@ -25,11 +25,15 @@ ERROR_MAPS = 8
 
 
 class ReportFigure(NamedTuple):
-    """A figure of a report: its file name without ending, a caption, and how to draw it at a width in inches."""
+    """A figure of a report: file name without ending, caption, how to draw it at a width in inches.
+
+    A `small` one looks the same on every screen.
+    """
 
     name: str
     caption: str
     draw: Callable[[float], Figure]
+    small: bool = False
 
     def png(self) -> bytes:
         """Return the wide form as PNG."""
@@ -91,9 +95,9 @@ def error_map_figure(multiplier: Multiplier, number: int = 1) -> ReportFigure:
     caption = f"Error of every product of {multiplier.name}: blue is too small, red too large."
 
     def draw(width: float) -> Figure:
-        return draw_error_map(data, min(width, 5.6))
+        return draw_error_map(data, min(width, ERROR_MAP_WIDTH))
 
-    return ReportFigure(f"error-map-{number}", caption, draw)
+    return ReportFigure(f"error-map-{number}", caption, draw, small=True)
 
 
 __all__ = [

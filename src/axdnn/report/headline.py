@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from axdnn.records import GenerationResult, Multiplier
 from axdnn.report.derived import accept_bound, approximate_layers, exact_names, layer_order, tested_bound
-from axdnn.report.units import change, duration, percent, points, quantity, significant, times_lower
+from axdnn.report.units import budget_text, change_text, duration, percent, points, quantity, significant, times_lower
 
 
 class Fact(NamedTuple):
@@ -33,12 +33,11 @@ def headline(result: GenerationResult) -> tuple[Fact, ...]:
     loss = result.baseline_accuracy - result.accuracy
     bound = tested_bound(result)
     test = result.images.get("test")
-    loss_detail = (
-        f"budget {points(result.max_accuracy_loss)}; {percent(result.baseline_accuracy)} → {percent(result.accuracy)}"
-    )
+    loss_detail = f"budget {budget_text(result.max_accuracy_loss)}; "
+    loss_detail += f"{percent(result.baseline_accuracy)} → {percent(result.accuracy)}"
     loss_detail += f" on {test:,} test images" if test is not None else " on the test split"
     loss_detail += f"; 95 % bound {points(bound)}" if bound is not None else ""
-    ideal = change(result.ideal_cost.energy_j, result.ideal_baseline_cost.energy_j)
+    ideal = change_text(result.ideal_cost.energy_j, result.ideal_baseline_cost.energy_j)
     return (
         Fact("loss", "Accuracy loss", f"{points(loss)}\u00a0points", loss_detail),
         Fact(
@@ -50,7 +49,7 @@ def headline(result: GenerationResult) -> tuple[Fact, ...]:
         Fact(
             "energy",
             "Total energy",
-            change(result.energy_j, result.baseline_energy_j),
+            change_text(result.energy_j, result.baseline_energy_j),
             f"{_from_to(result.baseline_energy_j, result.energy_j, 'J')}; ideal reading {ideal}",
         ),
         _cost_fact("latency", "Latency", result.latency_s, result.baseline_latency_s, "s"),
@@ -78,7 +77,7 @@ def _from_to(before: float, after: float, unit: str) -> str:
 
 
 def _cost_fact(key: str, label: str, value: float, baseline: float, unit: str) -> Fact:
-    return Fact(key, label, quantity(value, unit), f"{change(value, baseline)}, before {quantity(baseline, unit)}")
+    return Fact(key, label, quantity(value, unit), f"{change_text(value, baseline)}, before {quantity(baseline, unit)}")
 
 
 def verdict(result: GenerationResult, multipliers: Sequence[Multiplier] = ()) -> Verdict:
@@ -92,14 +91,14 @@ def verdict(result: GenerationResult, multipliers: Sequence[Multiplier] = ()) ->
     sentence = (
         f"{used} of {total} layer{'s use' if total != 1 else ' uses'} an approximate multiplier. "
         f"Multiplier energy is {saved}; the energy of the whole accelerator changes by "
-        f"{change(result.energy_j, result.baseline_energy_j)}. "
+        f"{change_text(result.energy_j, result.baseline_energy_j)}. "
     )
     within = loss <= budget + 1e-12
     word = "within" if within else "above"
     if loss < 0:
         sentence += f"The test accuracy is {points(-loss)} points higher than the exact network's."
     else:
-        sentence += f"The test loss of {points(loss)} points is {word} the budget of {points(budget)}."
+        sentence += f"The test loss of {points(loss)} points is {word} the budget of {budget_text(budget)}."
     return Verdict("good" if within else "bad", sentence, result.status, result.reason)
 
 
@@ -127,7 +126,7 @@ def facts_to_know(result: GenerationResult, multipliers: Sequence[Multiplier] = 
     if bound is not None:
         lines.append(
             f"On the accept split, the one-sided 95 % upper bound of the chosen loss is {points(bound)} points "
-            f"(budget {points(result.max_accuracy_loss)})."
+            f"(budget {budget_text(result.max_accuracy_loss)})."
         )
     exact = [x for x in layer_order(result) if result.assignment.get(x) in exact_names(result, multipliers)]
     if exact and len(exact) < len(layer_order(result)):

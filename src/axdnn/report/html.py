@@ -16,6 +16,7 @@ from axdnn.report.search_tables import comparison_table, importance_table, tau_t
 from axdnn.report.source_tables import exact_operators_table, provenance_table, sources_table
 from axdnn.report.table_output import table_html
 from axdnn.report.tables import Table
+from axdnn.report.units import budget_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -117,13 +118,13 @@ def _render_report(
         table = _html(comparison_table((result, *others)))
         text = "The same network and budget, chosen in other ways. The first row is this result."
         sections.append(Section("comparison", "Compared with other strategies", text, (drawn["comparison"],), (table,)))
-    sections.append(Section("layers", "Layers", "What runs where.", (), (_html(layers_table(result)),)))
+    sections.append(Section("layers", "Layer by layer", "What runs where.", (), (_html(layers_table(result)),)))
     sections += _end(result)
     return _environment().get_template("report.html.j2").render(
         title=f"{result.model} on {result.accelerator}",
         kicker="axdnn generation report",
         subtitle=f"Data {result.data}; multipliers {result.multiplier_set}; strategy {result.strategy}; "
-        f"budget {result.max_accuracy_loss * 100:g} points; seed {result.seed}",
+        f"budget {budget_text(result.max_accuracy_loss)}; seed {result.seed}",
         verdicts=[("", verdict(result, multipliers))],
         facts=headline(result),
         know=facts_to_know(result, multipliers),
@@ -191,7 +192,7 @@ def _render_comparison(results: Sequence[GenerationResult], figures: Sequence[Re
     return _environment().get_template("report.html.j2").render(
         title=f"{len(results)} {'strategies' if len(results) != 1 else 'strategy'} compared: {', '.join(models)}",
         kicker="axdnn comparison",
-        subtitle=f"Accelerator {first.accelerator}; data {first.data}; budget {first.max_accuracy_loss * 100:g} points",
+        subtitle=f"Accelerator {first.accelerator}; data {first.data}; budget {budget_text(first.max_accuracy_loss)}",
         verdicts=[(label, verdict(r)) for r, label in zip(results, result_labels(results), strict=True)],
         facts=(),
         know=facts_to_know(first)[:2],
@@ -214,11 +215,13 @@ def _figure_html(figure: ReportFigure, narrow: bool) -> Any:
     from markupsafe import Markup, escape
 
     forms = [("wide", figure.svg(WIDE, "wide"))]
-    if narrow:
+    if figure.small:
+        forms = [("any", figure.svg(NARROW, "any"))]
+    elif narrow:
         forms.append(("narrow", figure.svg(NARROW, "narrow")))
-    only = "" if narrow else " only"
+    only = "" if narrow or figure.small else " only"
     body = "".join(f'<div class="{form}{only}">{svg}</div>' for form, svg in forms)
-    kind = "figure map" if figure.name.startswith("error-map") else "figure"
+    kind = "figure map" if figure.small else "figure"
     return Markup(f'<figure class="{kind}">{body}<figcaption>{escape(figure.caption)}</figcaption></figure>')
 
 

@@ -68,10 +68,10 @@ def energy_table(result: GenerationResult) -> Table:
         Column("component", "component"),
         Column("ideal_baseline_j", "ideal, before", "si", "J"),
         Column("ideal_j", "ideal, after", "si", "J"),
-        Column("ideal_change", "change"),
+        Column("ideal_change", "change", "change"),
         Column("buildable_baseline_j", "buildable, before", "si", "J"),
         Column("buildable_j", "buildable, after", "si", "J"),
-        Column("buildable_change", "change"),
+        Column("buildable_change", "change", "change"),
     )
     parts = [energy_parts(report) for report in reports]
 
@@ -96,10 +96,10 @@ def totals_table(result: GenerationResult) -> Table:
         Column("figure", "figure"),
         Column("ideal_baseline", "ideal, before", "quantity"),
         Column("ideal", "ideal, after", "quantity"),
-        Column("ideal_change", "change"),
+        Column("ideal_change", "change", "change"),
         Column("buildable_baseline", "buildable, before", "quantity"),
         Column("buildable", "buildable, after", "quantity"),
-        Column("buildable_change", "change"),
+        Column("buildable_change", "change", "change"),
     )
 
     def figures(report: CostReport) -> tuple[tuple[str, float, str], ...]:
@@ -116,7 +116,7 @@ def totals_table(result: GenerationResult) -> Table:
     for group in zip(*(figures(report) for report in reports), strict=True):
         a, b, c, d = (Quantity(value, unit) for _, value, unit in group)
         rows.append((group[0][0], a, b, change(b.value, a.value), c, d, change(d.value, c.value)))
-    return Table("Cost before and after", columns, tuple(rows), (READINGS,))
+    return Table("Cost before and after", columns, tuple(rows))
 
 
 def breakdown_table(result: GenerationResult) -> Table:
@@ -125,7 +125,7 @@ def breakdown_table(result: GenerationResult) -> Table:
         Column("component", "component"),
         Column("baseline", "before", "quantity"),
         Column("chosen", "after", "quantity"),
-        Column("change", "change"),
+        Column("change", "change", "change"),
     )
     rows: list[tuple[Cell, ...]] = []
     for what, unit, before, after in (
@@ -153,10 +153,12 @@ def multipliers_table(result: GenerationResult, multipliers: Sequence[Multiplier
         Column("pods", "pods", "count"),
         Column("power_ratio", "power / exact", "percent", digits=1),
     ]
+    priced = any(m.figures for m in known.values() if m.name in result.assignment.values())
+    if priced:
+        columns.append(Column("power_w", "power, published", "si", "W", 3))
+        columns.append(Column("area_m2", "area, published", "si", "m²", 4))
     if known:
         columns += [
-            Column("power_w", "power, published", "si", "W", 3),
-            Column("area_m2", "area, published", "si", "m²", 4),
             Column("mean_error", "mean |error|", "number"),
             Column("worst_error", "worst |error|", "count"),
         ]
@@ -167,16 +169,17 @@ def multipliers_table(result: GenerationResult, multipliers: Sequence[Multiplier
         known_ratios = [r for layer in layers if (r := ratios.get(layer)) is not None]
         power = known_ratios[0] if known_ratios else None
         row: tuple[Cell, ...] = (name, name in exact, len(layers), share, result.cost.pods.get(name), power)
-        rows.append((*row, *_circuit(known.get(name))) if known else row)
+        if priced:
+            figures = known[name].figures if name in known else None
+            row = (*row, figures.power_w if figures else None, figures.area_m2 if figures else None)
+        rows.append((*row, *_errors(known.get(name))) if known else row)
     rows.sort(key=lambda row: (-float(row[3] or 0.0), str(row[0])))  # type: ignore[arg-type]
     note = "Power is the ratio to the exact multiplier of the baseline, from the cost report (same synthesis)."
     return Table("Chosen multipliers", tuple(columns), tuple(rows), (note,))
 
 
-def _circuit(multiplier: Multiplier | None) -> tuple[Cell, ...]:
+def _errors(multiplier: Multiplier | None) -> tuple[Cell, ...]:
     if multiplier is None:
-        return (None, None, None, None)
+        return (None, None)
     error = np.abs(multiplier.table.astype(np.int64) - multiplier.exact_table)
-    figures = multiplier.figures
-    area, power = (figures.area_m2, figures.power_w) if figures else (None, None)
-    return (power, area, float(error.mean()), int(error.max()))
+    return (float(error.mean()), int(error.max()))

@@ -8,7 +8,7 @@ from axdnn.records import Evaluation, GenerationResult, LayerScores
 from axdnn.report.derived import result_labels, score_labels, tested_bound
 from axdnn.report.tables import Cell, Column, Table
 from axdnn.report.tau import kendall_tau, ranks
-from axdnn.report.units import ratio
+from axdnn.report.units import budget_text, ratio
 
 
 def visited_table(result: GenerationResult) -> Table:
@@ -31,7 +31,7 @@ def visited_table(result: GenerationResult) -> Table:
     sizes = [f"{split} {count:,}" for split, count in result.images.items()]
     notes = [
         "Accepted: the one-sided 95 % upper bound of the loss on the accept split is within the budget of "
-        f"{result.max_accuracy_loss * 100:g} points. Energy: reading 'buildable', over the exact baseline."
+        f"{budget_text(result.max_accuracy_loss)}. Energy: reading 'buildable', over the exact baseline."
     ]
     if sizes:
         notes.append(f"Images: {', '.join(sizes)}.")
@@ -65,7 +65,7 @@ def importance_table(scores: Sequence[LayerScores], layers: Sequence[str] = ()) 
     labels = score_labels(scores)
     for label in labels:
         columns.append(Column(label, label, "number", digits=4))
-        columns.append(Column(f"{label}_rank", "rank", "ratio"))
+        columns.append(Column(f"{label}_rank", "rank", "rank"))
     ranked = [ranks(score.values) for score in scores]
     rows = []
     for name in names:
@@ -87,7 +87,7 @@ def _score_note(label: str, score: LayerScores) -> str:
 def tau_table(scores: Sequence[LayerScores]) -> Table:
     """Return Kendall's tau-b between every two scores, over the layers both have; None where undefined."""
     labels = score_labels(scores)
-    columns = (Column("score", "score"), *(Column(name, name, "number", digits=3) for name in labels))
+    columns = (Column("score", "score"), *(Column(name, name, "fixed", digits=2) for name in labels))
     rows = []
     for label, a in zip(labels, scores, strict=True):
         row: list[Cell] = [label]
@@ -125,9 +125,9 @@ def comparison_table(results: Sequence[GenerationResult]) -> Table:
     labels = result_labels(results)
     rows = tuple(_comparison_row(r, label, models) for r, label in zip(results, labels, strict=True))
     notes = ["Loss against the exact-multiplier int8 network on the test split; energy in the reading 'buildable'."]
-    budgets = sorted({result.max_accuracy_loss * 100 for result in results})
+    budgets = sorted({result.max_accuracy_loss for result in results})
     if budgets:
-        notes.append(f"Budget: {', '.join(f'{b:g}' for b in budgets)} points.")
+        notes.append(f"Budget: {', '.join(budget_text(b) for b in budgets)}.")
     return Table("Comparison", tuple(columns), rows, tuple(notes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from axdnn.records import GenerationResult
 from axdnn.report.tables import Column, Table
+from axdnn.report.units import budget_text
 
 
 def exact_operators_table(result: GenerationResult) -> Table:
@@ -23,7 +24,7 @@ def provenance_table(result: GenerationResult) -> Table:
         "multiplier set": result.multiplier_set,
         "strategy": result.strategy,
         "seed": str(result.seed),
-        "accuracy budget": f"{result.max_accuracy_loss * 100:g} points",
+        "accuracy budget": budget_text(result.max_accuracy_loss),
         "status": result.status,
         "reason": result.reason,
         "cost model": f"{result.cost.model}, headline reading {result.cost.reading}",

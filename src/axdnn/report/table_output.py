@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from axdnn.report.tables import Table, table_strings
+from axdnn.report.tables import Table, TableText, table_strings
 from axdnn.report.units import Quantity
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def table_html(table: Table) -> str:
         return f"<tr>{''.join(parts)}</tr>"
 
     heads = "".join(
-        f'<th scope="col" class="{kind}">{_head_html(head)}</th>' for head, kind in zip(text.heads, kinds, strict=True)
+        f'<th scope="col" class="{kind}"{_width(text, i) if kind == "t" else ""}>{_head_html(head)}</th>'
+        for i, (head, kind) in enumerate(zip(text.heads, kinds, strict=True))
     )
     foot = f"<tfoot>{row(text.footer)}</tfoot>" if text.footer else ""
     body = "\n".join(row(cells) for cells in text.rows)
@@ -84,12 +85,23 @@ def table_html(table: Table) -> str:
     )
 
 
+def _width(text: TableText, index: int) -> str:
+    """Room for the longest word of a column, so that usual names are not broken and very long ones are."""
+    words = (word for row in text.rows for word in row[index].split())
+    longest = max((len(word) for word in words), default=0)
+    return f' style="min-width:{min(longest * 1.15 + 1, 26):.0f}ch"'
+
+
 def _head_html(head: str) -> str:
     """Units of a head on their own span, so that they can be set lighter."""
     if head.endswith(")") and " (" in head:
         name, unit = head[:-1].rsplit(" (", 1)
-        return f'{escape(name)} <span class="unit">({escape(unit)})</span>'
-    return escape(head)
+        return f'{_breakable(name)} <span class="unit">({escape(unit)})</span>'
+    return _breakable(head)
+
+
+def _breakable(head: str) -> str:
+    return escape(head).replace("_", "_<wbr>")
 
 
 def table_rich(table: Table) -> RichTable:

@@ -14,6 +14,7 @@ from axdnn.report.units import (
     DASH,
     Quantity,
     Scale,
+    change_percent,
     decimals_for,
     fixed,
     quantity,
@@ -22,7 +23,9 @@ from axdnn.report.units import (
     significant,
 )
 
-Kind = Literal["text", "count", "si", "percent", "points", "ratio", "number", "quantity", "flag"]
+Kind = Literal[
+    "text", "count", "si", "percent", "points", "ratio", "number", "quantity", "change", "rank", "fixed", "flag"
+]
 Cell = str | int | float | bool | Quantity | None
 
 
@@ -32,9 +35,10 @@ class Column(NamedTuple):
     Attributes:
         key: name of the column in JSON; a unit is part of it where there is one, e.g. `energy_j`.
         head: what a reader sees, without the unit.
-        kind: how cells are written. `si` values share one prefix a column; `percent` and `points` hold fractions.
+        kind: how cells are written. `si` values share one prefix a column; `percent`,
+            `points` and `change` hold fractions.
         unit: SI unit of an `si` column, or a fixed unit that is put into the head.
-        digits: decimals of `percent`, `points`; significant digits of `si`, `ratio`, `number`.
+        digits: decimals of `percent`, `points`, `fixed`; significant digits of `si`, `ratio`, `number`.
     """
 
     key: str
@@ -143,6 +147,12 @@ def _cell(value: Cell, column: Column, scale: Scale, decimals: int) -> str:
         return fixed(value / scale.factor, decimals)
     if column.kind == "count":
         return signed(f"{value:,.0f}")
+    if column.kind == "change":
+        return change_percent(value)
+    if column.kind == "fixed":
+        return fixed(value, 2 if column.digits is None else column.digits)
+    if column.kind == "rank":
+        return f"{value:g}"
     if column.kind in ("percent", "points"):
         return signed(f"{value * 100:.{2 if column.digits is None else column.digits}f}")
     return significant(value, column.digits or 3)

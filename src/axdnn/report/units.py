@@ -88,7 +88,8 @@ def significant(value: float | None, digits: int = 3) -> str:
     rounded = float(f"{value:.{digits - 1}e}")
     if not 1e-4 <= abs(rounded) < 1e7:
         return signed(f"{value:.{digits - 1}e}")
-    return fixed(rounded, decimals_for(rounded, digits))
+    text = fixed(rounded, decimals_for(rounded, digits))
+    return text.rstrip("0").rstrip(".") if "." in text and rounded == round(rounded) else text
 
 
 def quantity(value: float | None, unit: str, digits: int = 3) -> str:
@@ -111,17 +112,35 @@ def points(fraction: float | None, decimals: int = 2) -> str:
     return DASH if fraction is None else signed(f"{fraction * 100:.{decimals}f}")
 
 
+def budget_text(fraction: float) -> str:
+    """Return an accuracy budget in words, e.g. `1 point`, `0.5 points`."""
+    size = significant(fraction * 100)
+    return f"{size}\u00a0point{'' if size == '1' else 's'}"
+
+
 def ratio(value: float, baseline: float) -> float | None:
     """Return `value / baseline`, or None if the baseline is zero."""
     return value / baseline if baseline else None
 
 
-def change(value: float, baseline: float, decimals: int = 1) -> str:
-    """Return the change from the baseline in percent, e.g. `−23.1 %`, `+1.0 %`, `±0 %`; a dash if undefined."""
+def change(value: float, baseline: float) -> float | None:
+    """Return the change from the baseline as a fraction of it; None from zero to something."""
     part = ratio(value, baseline)
     if part is None:
-        return "±0\u00a0%" if value == 0 else DASH
-    text = f"{(part - 1) * 100:+.{decimals}f}"
+        return 0.0 if value == 0 else None
+    return part - 1
+
+
+def change_text(value: float, baseline: float) -> str:
+    """Return the change from the baseline in percent, e.g. `−23.1 %`, `+1.0 %`, `±0 %`; a dash if undefined."""
+    return change_percent(change(value, baseline))
+
+
+def change_percent(fraction: float | None, decimals: int = 1) -> str:
+    """Return a change in percent with its sign."""
+    if fraction is None:
+        return DASH
+    text = f"{fraction * 100:+.{decimals}f}"
     if not any(c in "123456789" for c in text):
         return "±0\u00a0%"
     return f"{text.replace('-', MINUS)}\u00a0%"

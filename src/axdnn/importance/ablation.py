@@ -1,0 +1,75 @@
+"""Measured single-layer ablation: how much the output suffers when one layer alone is approximate. The truth to rank by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from axdnn.importance.conductance import Progress
+from axdnn.layers import ApproxModel, Calibration, LayerCoding, Recipe, build, fit_coding
+from axdnn.multipliers import load_multiplier
+from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network
+
+# Three circuits that are coarse in different ways, two to six per cent of the exact circuit's power.
+PANEL = ("mul8s_1L12", "mul8u_13QR", "mul8u_17MJ")
+
+
+def ablation(
+    calibration: Calibration,
+    network: Network,
+    images: torch.Tensor,
+    *,
+    panel: Sequence[str | Multiplier] = PANEL,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+) -> LayerScores:
+    """Importance of each layer: mean divergence of the outputs when it alone uses a coarse circuit.
+
+    The divergence is `KL(p_exact || p_approximate)` of the softmax outputs in nats, averaged over images and over the
+    circuits of the panel; all other layers keep the exact circuit, and later layers are calibrated as usual.
+
+    Args:
+        calibration: of the captured model.
+        network: its description.
+        images: `(n, ...)`, not used for calibration.
+        panel: circuits.
+        recipe: as used for conversion.
+        progress: called with (message, done, total).
+    """
+    if len(images) == 0 or not panel:
+        raise InvalidInputError(f"ablation needs images and circuits, but got {len(images)} and {len(panel)}")
+    recipe = recipe or Recipe()
+    circuits = [load_multiplier(c) if isinstance(c, str) else c for c in panel]
+    exact = load_multiplier("exact")
+    base = {name: fit_coding(calibration.samples[name], exact, recipe) for name in network.layer_names}
+    before = calibration.network_images
+    reference = _log_softmax(build(calibration, base, network, recipe), images)
+    values: dict[str, float] = {}
+    total = len(network.layer_names) * len(circuits)
+    for i, layer in enumerate(network.layer_names):
+        losses = []
+        for j, circuit in enumerate(circuits):
+            coding: LayerCoding = fit_coding(calibration.samples[layer], circuit, recipe)
+            approximate = build(calibration, {**base, layer: coding}, network, recipe)
+            losses.append(_divergence(reference, _log_softmax(approximate, images)))
+            if progress is not None:
+                progress(f"ablation of {layer}", i * len(circuits) + j + 1, total)
+        values[layer] = sum(losses) / len(losses)
+    runs = 1 + total
+    return LayerScores(
+        score="ablation",
+        values=values,
+        settings={"panel": ",".join(c.name for c in circuits)},
+        images=len(images),
+        network_images=len(images) * runs + calibration.network_images - before,
+        unit="nat",
+    )
+
+
+def _log_softmax(model: ApproxModel, images: torch.Tensor) -> torch.Tensor:
+    return torch.log_softmax(torch.cat([model(part) for part in images.split(500)]).double().flatten(1), dim=1)
+
+
+def _divergence(reference: torch.Tensor, other: torch.Tensor) -> float:
+    return float((reference.exp() * (reference - other)).sum(dim=1).mean())
