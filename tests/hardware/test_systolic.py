@@ -43,6 +43,11 @@ def test_slip_is_only_added_on_request():
     assert buffer_accesses(10, 20, 30, 8, 8, "os", scalesim_slip=True).output_writes == 300 + 8 * 16
 
 
+def test_pipelined_form():
+    assert cycles(100, 300, 200, 128, 128) == 3 * 2 * 128 + 2 * 128 + 128 - 2
+    assert cycles(1000, 300, 200, 128, 128, arrays=4) == 2 * 1000 + 2 * 128 + 128 - 2
+
+
 def test_paper_form():
     assert cycles(100, 300, 200, 128, 128, "ws", "paper") == 3 * 2 * (2 * 128 + 128 + 100 - 2)
     assert cycles(100, 300, 200, 128, 128, "os", "paper") == 1 * 2 * (2 * 128 + 128 + 300 - 2)

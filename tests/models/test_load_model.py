@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 import safetensors.torch
@@ -134,7 +136,7 @@ def test_training_is_the_last_resort_and_is_cached(model_cache, monkeypatch):
     assert first.source == "trained now"
     assert messages[-1].startswith("training lenet5 on mnist, epoch 1 of 1: loss")
     (weights,) = (model_cache / "models").glob("*.safetensors")
-    assert sorted(path.suffix for path in (model_cache / "models").iterdir()) == [".json", ".safetensors"]
+    assert sorted(path.suffix for path in (model_cache / "models").iterdir()) == [".json", ".lock", ".safetensors"]
     second = load_model("lenet5", "mnist", seed=9, allow_training=False)
     assert second.source == "cache"
     assert same(first.model, second.model)
@@ -145,6 +147,23 @@ def test_training_is_the_last_resort_and_is_cached(model_cache, monkeypatch):
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="Delete the file; the network is then trained again"):
         load_model("lenet5", "mnist", seed=9)
+
+
+@pytest.mark.data
+def test_two_processes_train_once(model_cache):
+    code = (
+        "from axdnn.models import Recipe, loading, training\n"
+        "tiny = lambda name, data: Recipe(epochs=6, images=2560)\n"
+        "loading.default_recipe = training.default_recipe = tiny\n"
+        "print(loading.load_model('lenet5', 'mnist', seed=9).source)"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(2)
+    ]
+    sources = sorted(process.communicate(timeout=120)[0].strip() for process in processes)
+    assert sources == ["cache", "trained now"]
 
 
 def test_unknown_names():

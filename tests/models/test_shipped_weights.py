@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from axdnn.models import Recipe, load_model, measure_accuracy, train
-from axdnn.models.training import processor
+from axdnn.models.machine import processor
 
 pytestmark = pytest.mark.data
 

@@ -94,6 +94,13 @@ def test_a_checkpoint_of_another_run_is_refused(dataset, tmp_path):
 
 
 @pytest.mark.data
+def test_a_folder_that_cannot_be_written(dataset, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CheckpointError, match="must be writable"):
+        train("lenet5", dataset("mnist"), recipe=Recipe(epochs=1, images=64), checkpoint_dir=tmp_path / "file")
+
+
+@pytest.mark.data
 def test_the_result_says_how_it_was_made(dataset):
     data = dataset("mnist")
     trained = train("lenet5", data, recipe=SMALL, epochs=1, images=128, seed=7)
@@ -152,7 +159,7 @@ def test_batches_hold_every_image_once_shifted_and_mirrored():
                 assert image.max() == torch.tensor((int(number) + 1) / 255.0)
                 places.add(tuple(place))
     assert sorted(seen) == sorted(list(range(50)) * 20)
-    rows, columns = range(1, 6), range(0, 5)
+    rows, columns = range(1, 6), range(5)
     assert places == {(r, c) for r in rows for c in columns} | {(r, 7 - c) for r in rows for c in columns}
     plain = Batches(images, labels, 50, shift=0, flip=False, generator=torch.Generator().manual_seed(0))
     batch, label = next(plain.epoch())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 
+from axdnn import report
 from axdnn.records import (
     Accuracy,
     Assignment,
@@ -208,9 +210,11 @@ def assign(network: Network, seed: int = 3) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def make() -> Callable[..., GenerationResult]:
-    """Builds a result from a network and an assignment."""
-    return make_result
+def build() -> SimpleNamespace:
+    """The builders of this file, for tests that need a result of their own."""
+    return SimpleNamespace(
+        EXACT=EXACT, assign=assign, deep_network=deep_network, evaluation=evaluation, make_result=make_result
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -256,6 +260,21 @@ def infeasible() -> GenerationResult:
         reason="no candidate had a loss bound within 1 point on the accept split; the exact baseline was kept",
     )  # fmt: skip
     return msgspec.structs.replace(result, visited=())
+
+
+@pytest.fixture(scope="session")
+def pages(
+    small: GenerationResult,
+    infeasible: GenerationResult,
+    strategies: tuple[GenerationResult, ...],
+    circuits: tuple[Multiplier, ...],
+) -> dict[str, str]:
+    """Rendered pages, shared because drawing takes a second or two."""
+    return {
+        "small": report.render_report(small, strategies[1:], multipliers=circuits),
+        "infeasible": report.render_report(infeasible),
+        "comparison": report.render_comparison(strategies),
+    }
 
 
 def truncated(name: str, bits: int, signed: bool) -> Multiplier:

@@ -4,6 +4,7 @@ import pytest
 
 from axdnn.records import InvalidInputError
 from axdnn.report import units as u
+from axdnn.report.labels import shorten, shorten_all
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,18 @@ def test_durations():
 
 
 def test_shorten_keeps_both_ends():
-    assert u.shorten("short", 10) == "short"
-    assert u.shorten("a" * 30 + "z" * 30, 11) == "aaaaa…zzzzz"
-    assert len(u.shorten("x" * 99, 16)) == 16
+    assert shorten("short", 10) == "short"
+    assert shorten("a" * 30 + "z" * 30, 11) == "aaaaa…zzzzz"
+    assert len(shorten("x" * 99, 16)) == 16
+
+
+@pytest.mark.parametrize("limit", [10, 16, 30])
+def test_shortened_names_stay_different(limit):
+    deep = [f"features.stage{i // 20}.block{i:02d}.depthwise.conv" for i in range(60)]
+    wild = [f"{'x' * 40}{i}{'y' * 40}" for i in range(12)]
+    for names in (deep, wild, ["a", "b"], ["only" * 30], [*deep, "fc"]):
+        labels = shorten_all(names, limit)
+        assert len(set(labels)) == len(names)
+        assert max(map(len, labels)) <= limit
+    assert shorten_all(deep, 20)[7] == "…stage0.block07…"
+    assert shorten_all(["same", "same"], limit) == ("same", "same")

@@ -34,7 +34,7 @@ def content_sha256(arrays: Arrays) -> str:
     digest = hashlib.sha256()
     for name, array in zip(Arrays._fields, arrays, strict=True):
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -81,7 +81,7 @@ def cannot_write(path: Path, error: OSError) -> DataError:
 
 
 def store(path: Path, stored: Stored) -> None:
-    """Write a cache file; a reader sees the old file or the new one, never a part.
+    """Write a cache file; a reader sees the old file or the new one, never a part. The caller holds the lock.
 
     Raises:
         DataError: the folder cannot be written.
@@ -89,6 +89,8 @@ def store(path: Path, stored: Stored) -> None:
     meta = {"format": FORMAT, "source": stored.source, "sha256": stored.sha256, "complete": stored.complete}
     name = ""
     try:
+        for leftover in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while writing
+            leftover.unlink()
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             np.savez(file, meta=np.array(json.dumps(meta)), **stored.arrays._asdict())

@@ -43,9 +43,11 @@ def load_dataset(name: str, *, progress: Progress | None = None, cache: CacheFol
     if not stored.complete:
         warnings.warn(f"data set {name!r} is not complete: {stored.source}", UserWarning, stacklevel=2)
     arrays = stored.arrays
-    labels = [part.astype(np.int64) for part in (arrays.train_labels, arrays.test_labels)]
-    for array in (arrays.train_images, arrays.test_images, *labels):
-        array.flags.writeable = False
+    labels = [codes.astype(np.int64) for codes in (arrays.train_labels, arrays.test_labels)]
+    for images in (arrays.train_images, arrays.test_images):
+        images.flags.writeable = False
+    for part in labels:
+        part.flags.writeable = False
     return Dataset(
         name=name,
         train_images=arrays.train_images,

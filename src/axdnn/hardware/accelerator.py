@@ -45,7 +45,7 @@ class Parameter(NamedTuple):
 
 
 PARAMETERS = (
-    Parameter("array.pods", "pods", "count", 1, 4096, True),
+    Parameter("array.pods", "pods", "count", 1, 512, True),
     Parameter("array.rows", "rows", "count", 1, 4096, True),
     Parameter("array.columns", "columns", "count", 1, 4096, True),
     Parameter("array.clock", "clock_hz", "frequency", 1e3, 1e11),
@@ -89,8 +89,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name, description: label and one sentence.
         pods, rows, columns: `pods` arrays of `rows x columns` processing elements.
-        activation_buffer_bytes, weight_buffer_bytes: on-chip buffers of the whole chip; half is usable for a stream
-            that is double-buffered.
+        activation_buffer_bytes, weight_buffer_bytes: buffers of the whole chip; half is usable for a stream.
         accumulator_bytes: 32-bit accumulators of one pod.
         backing_bytes: a larger on-chip memory behind the buffers (TPU: CMEM); 0 = none.
         activations_stay_on_chip: 1 = activations between layers go off the chip only if they do not fit.

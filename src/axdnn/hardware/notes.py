@@ -8,6 +8,8 @@ from axdnn.hardware.accelerator import Accelerator
 from axdnn.hardware.components import power_ratio, require_figures
 from axdnn.records import Coding, Figures, LayerCost, Multiplier, Reading
 
+SLACK = 1.0 + 1e-9
+
 READINGS: dict[Reading, str] = {
     "ideal": (
         "ideal reading: every pod runs every chosen multiplier at no cost, so this is an upper bound of the benefit; "
@@ -36,7 +38,11 @@ def notes(
     exact: Mapping[Coding, Figures],
 ) -> tuple[str, ...]:
     """Notes of a report, with the sensitivity of the multipliers' energy."""
-    return (READINGS[reading], sensitivity(layers, kinds, exact), *ASSUMPTIONS)
+    slow = [name for name, m in kinds.items() if require_figures(m).delay_s > exact[m.coding].delay_s * SLACK]
+    delay = (
+        (f"slower than the exact circuit, which may lower the clock (not charged): {', '.join(slow)}",) if slow else ()
+    )
+    return (READINGS[reading], sensitivity(layers, kinds, exact), *delay, *ASSUMPTIONS)
 
 
 def sensitivity(layers: Sequence[LayerCost], kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> str:

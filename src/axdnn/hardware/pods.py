@@ -14,6 +14,8 @@ from axdnn.hardware.systolic import Ints
 from axdnn.records import InvalidInputError
 
 MAX_ALLOCATIONS = 200_000
+BLOCK = 2_000_000
+"""Candidate allocations priced at once: bounds memory."""
 
 
 class Allocations(NamedTuple):
@@ -56,15 +58,24 @@ def allocate(kind_latency_s: Floats, pod_w: Floats, shared_w: float) -> Allocati
         pod_w: static power of one pod of each kind, shape `(C, k)`.
         shared_w: static power of the rest, watts.
     """
-    candidates, kinds, pods = kind_latency_s.shape
+    kinds, pods = kind_latency_s.shape[1:]
     ways = compositions(pods, kinds)
-    latency = np.zeros((candidates, len(ways)))
-    power = np.full((candidates, len(ways)), shared_w)
-    for kind in range(kinds):
+    block = max(BLOCK // len(ways), 1)
+    parts = [
+        _allocate_block(kind_latency_s[i : i + block], pod_w[i : i + block], shared_w, ways)
+        for i in range(0, max(len(pod_w), 1), block)
+    ]
+    return Allocations(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _allocate_block(kind_latency_s: Floats, pod_w: Floats, shared_w: float, ways: Ints) -> Allocations:
+    latency = np.zeros((len(pod_w), len(ways)))
+    power = np.full(latency.shape, shared_w)
+    for kind in range(ways.shape[1]):
         latency += kind_latency_s[:, kind, :][:, ways[:, kind] - 1]
         power += pod_w[:, kind, None] * ways[:, kind]
     energy = power * latency
     least = energy.min(axis=1, keepdims=True)
     best = np.where(energy <= least, latency, np.inf).argmin(axis=1)
-    rows = np.arange(candidates)
+    rows = np.arange(len(pod_w))
     return Allocations(ways[best], energy[rows, best], latency[rows, best])

@@ -104,7 +104,7 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     rounds = ceil_div(split.operations[:, None, :], pods[:, None])  # (L, P, Q)
     total = double_buffered(rounds, compute[:, None, :], transfer[:, None, None])
     key = np.ceil(total - 1e-6)
-    best = np.lexsort((np.broadcast_to(split.operations[:, None, :], key.shape), key), axis=-1)[..., :1]
+    best = key.argmin(axis=-1)[..., None]  # the first: operations grow with chunks
 
     def pick(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.asarray(np.take_along_axis(np.broadcast_to(array, key.shape), best, axis=-1)[..., 0])

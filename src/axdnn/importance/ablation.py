@@ -57,12 +57,13 @@ def ablation(
                 progress(f"ablation of {layer}", i * len(circuits) + j + 1, total)
         values[layer] = sum(losses) / len(losses)
     runs = 1 + total
+    calibrated, calibration.network_images = calibration.network_images - before, before  # counted with this score
     return LayerScores(
         score="ablation",
         values=values,
         settings={"panel": ",".join(c.name for c in circuits)},
         images=len(images),
-        network_images=len(images) * runs + calibration.network_images - before,
+        network_images=len(images) * runs + calibrated,
         unit="nat",
     )
 

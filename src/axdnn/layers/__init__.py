@@ -1,6 +1,6 @@
 """Approximate integer layers: choosing codes, converting a model, computing with it."""
 
-from axdnn.layers.coding import LayerCoding, coded, fit_coding, regress
+from axdnn.layers.coding import LayerCoding, coded, fit_coding, regress, screen_noise
 from axdnn.layers.convert import Multipliers, approximate, build, resolve
 from axdnn.layers.integer import IntegerLayer
 from axdnn.layers.model import ApproxModel
@@ -9,5 +9,5 @@ from axdnn.layers.samples import Calibration, LayerSample
 
 __all__ = [
     "ApproxModel", "Calibration", "IntegerLayer", "LayerCoding", "LayerSample", "Multipliers", "Recipe",
-    "approximate", "build", "coded", "fit_coding", "regress", "resolve",
+    "approximate", "build", "coded", "fit_coding", "regress", "resolve", "screen_noise",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from axdnn.records import Multiplier
 
 WEIGHT_RATIOS = (0.8, 0.6)
 UNSIGNED_WEIGHT_ZERO = 128
+MOST_STEP_BITS = 7  # a constant table ignores all 8 bits; a code still needs two levels
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ def fit_coding(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> L
     return _Fit(sample, coded(multiplier, recipe), recipe).best()
 
 
+def screen_noise(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> float:
+    """Return the noise of a coding chosen with one look at the range: a cheap upper estimate of `fit_coding`'s."""
+    return _Fit(sample, coded(multiplier, recipe), recipe).first_look()
+
+
 class _Fit:
     def __init__(self, sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> None:
         self.sample, self.multiplier, self.recipe = sample, multiplier, recipe
         steps = classify(multiplier)
-        self.a_step = steps.a_step_bits if recipe.align else 0
-        self.w_step = steps.w_step_bits if recipe.align else 0
+        self.a_step = min(steps.a_step_bits, MOST_STEP_BITS) if recipe.align else 0
+        self.w_step = min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align else 0
         self.w_zero = UNSIGNED_WEIGHT_ZERO if multiplier.coding == "unsigned" else 0
         self.table = torch.from_numpy(multiplier.table.copy()).double()
         self.a_values = torch.from_numpy(multiplier.a_values).double()
@@ -84,6 +90,9 @@ class _Fit:
         for ratio in (1.0, WEIGHT_RATIOS[0]):
             best = _better(best, self._try(best.encoding, ratio, centred=True))
         return best
+
+    def first_look(self) -> float:
+        return min(self._try(family[len(family) // 4], 1.0, centred=False).noise for family in self._encodings())
 
     def _encodings(self) -> list[list[Encoding]]:
         ranges = candidate_ranges(torch.tensor([self.sample.low, self.sample.high]), self.recipe.activation_range)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
 
 from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
+from axdnn.data.cache import locked
 from axdnn.models.recipes import default_recipe
 from axdnn.models.trained import Origin, TrainedModel
-from axdnn.models.training import CHECKPOINT, train
+from axdnn.models.training import train
 from axdnn.models.weights_file import load_weights, save_weights
 from axdnn.models.zoo import build_model, require_model
 from axdnn.records import CheckpointError
@@ -47,7 +49,7 @@ def load_model(
     Raises:
         UnknownNameError: no such model or data set.
         CheckpointError: the weights do not fit or are corrupt, or there are none and `allow_training` is False.
-        DataError: the data set is needed and cannot be had.
+        DataError: the data set is needed and cannot be had, or the cache folder cannot be written.
     """
     require_model(name)
     info = dataset_info(data)
@@ -99,10 +101,16 @@ def _train_and_cache(name: str, data: str, seed: int, cached: Path, progress: Pr
     dataset: Dataset = load_dataset(data, progress=progress)
     if not dataset.complete:  # a stand-in for the data makes no weights worth keeping
         return train(name, dataset, seed=seed, progress=progress)
-    folder = cached.with_suffix(".training")
-    trained = train(name, dataset, seed=seed, progress=progress, checkpoint_dir=folder)
-    save_weights(trained.model, cached, trained.recipe)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+
+    def waiting() -> None:
+        if progress is not None:
+            progress(f"waiting for another process to finish training {name} on {data}", 0, 1)
+
+    with locked(cached, waiting):
+        if cached.is_file():
+            return load_model(name, data, seed=seed, allow_training=False)
+        folder = cached.with_suffix(".training")
+        trained = train(name, dataset, seed=seed, progress=progress, checkpoint_dir=folder)
+        save_weights(trained.model, cached, trained.recipe)
+        shutil.rmtree(folder, ignore_errors=True)
     return trained

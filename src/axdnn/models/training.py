@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import math
 import os
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch.nn.functional as F
 
 from axdnn.data import Dataset, load_dataset
 from axdnn.models.batches import Batches
+from axdnn.models.machine import one_thread, processor
 from axdnn.models.recipes import Recipe, default_recipe
 from axdnn.models.trained import TrainedModel, measure_accuracy
 from axdnn.models.zoo import build_model, require_model
@@ -64,17 +63,20 @@ def train(
     Raises:
         UnknownNameError: no such model or data set.
         InvalidInputError: a setting is out of range, or the training diverged.
-        CheckpointError: the checkpoint is corrupt or was made by another run.
+        CheckpointError: the checkpoint is corrupt, was made by another run, or cannot be written.
         DataError: the data set cannot be had.
     """
     require_model(name)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InvalidInputError(f"0 <= seed < 2**63 must hold (an integer), but got seed={seed!r}")
     recipe = recipe or default_recipe(name, data if isinstance(data, str) else data.name)
-    changes = {"epochs": epochs, "images": images}
-    recipe = dataclasses.replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+    recipe = dataclasses.replace(
+        recipe,
+        epochs=recipe.epochs if epochs is None else epochs,
+        images=recipe.images if images is None else images,
+    )
     dataset = load_dataset(data, progress=progress) if isinstance(data, str) else data
-    with _one_thread():
+    with one_thread():
         run = _Run(name, dataset, recipe, seed)
         path = Path(checkpoint_dir) / CHECKPOINT if checkpoint_dir is not None else None
         if path is not None and resume and path.exists():
@@ -84,16 +86,6 @@ def train(
             if path is not None:
                 run.save(path)
         return run.result(final_test)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # other numbers of threads add in another order
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Run:
@@ -185,7 +177,12 @@ class _Run:
             "generator": self.generator.get_state(),
         }
         torch.save(state, buffer)
-        write_atomic(path, buffer.getvalue())
+        try:
+            write_atomic(path, buffer.getvalue())
+        except OSError as error:
+            raise CheckpointError(
+                f"the folder {path.parent} must be writable for checkpoints, but: {error.strerror or error}"
+            ) from error
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
@@ -243,12 +240,3 @@ class _Run:
 
     def _accuracy(self, images: Any, labels: Any) -> float:
         return measure_accuracy(self.model, torch.tensor(images), torch.tensor(labels))
-
-
-def processor() -> str:
-    """Return the kind of processor, on which the last bits of a training depend."""
-    model = ""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {model}".strip()

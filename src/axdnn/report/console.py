@@ -40,7 +40,8 @@ def summary_text(result: GenerationResult) -> str:
     """Return the summary of a result as plain text."""
     ending = verdict(result)
     lines = [ending.sentence, f"Status: {ending.status}{'. ' + ending.reason if ending.reason else ''}", ""]
-    return "\n".join([*lines, *(table_text(table) for table in _summary_tables(result))])
+    text = "\n".join([*lines, *(table_text(table) for table in _summary_tables(result))])
+    return text.replace("\u00a0", " ")
 
 
 def comparison_text(results: Sequence[GenerationResult]) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from axdnn.records import InvalidInputError
 from axdnn.report.drawing import BLUE, INK, MUTED, NARROW, PALETTE, WIDE, colours, new_figure, style
 from axdnn.report.figure_data import ChosenData, ImportanceData
-from axdnn.report.units import MINUS, fixed, shorten
+from axdnn.report.labels import shorten, shorten_all
+from axdnn.report.units import MINUS, fixed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ def draw_importance(data: ImportanceData, width: float = WIDE) -> Figure:
             axes.grid(axis="y", visible=False)
             axes.axvline(0, color=MUTED, linewidth=0.8)
         first = grid[0][0]
-        first.set_yticks(range(layers), [shorten(name, _label_limit(width)) for name in data.layers])
+        first.set_yticks(range(layers), shorten_all(data.layers, _label_limit(width)))
         first.set_ylim(layers - 0.4, -0.6)
         figure.supxlabel("importance, largest magnitude of each score = 1", fontsize=9, color=MUTED)
     return figure
@@ -65,25 +66,21 @@ def draw_chosen(data: ChosenData, width: float = WIDE) -> Figure:
         share, power = panels
         room = 1.85 if width <= NARROW else 1.32
         _bars(share, data.mac_share, [BLUE] * layers, room)
-        share.set_title("share of products", loc="left")
+        share.set_title("products" if width <= NARROW else "share of products", loc="left")
         colour = colours(data.multipliers, data.exact)
         _bars(power, data.power_ratio, [colour[name] for name in data.multipliers], room)
         power.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         power.set_title("power / exact", loc="left")
-        share.set_yticks(range(layers), [shorten(name, _label_limit(width)) for name in data.layers])
+        share.set_yticks(range(layers), shorten_all(data.layers, _label_limit(width)))
         share.set_ylim(layers - 0.4, -0.6)
         names = power.twinx()
         names.set_ylim(share.get_ylim())
-        limit = _label_limit(width)
-        texts = [shorten(f"{name}{' (exact)' if e else ''}", limit) for name, e in _named(data)]
-        names.set_yticks(range(layers), texts)
+        short = shorten_all(data.multipliers, 16 if width <= NARROW else 24)
+        mark = "" if width <= NARROW else " (exact)"
+        names.set_yticks(range(layers), [f"{n}{mark if e else ''}" for n, e in zip(short, data.exact, strict=True)])
         names.grid(False)
         names.spines["right"].set_visible(False)
     return figure
-
-
-def _named(data: ChosenData) -> list[tuple[str, bool]]:
-    return list(zip(data.multipliers, data.exact, strict=True))
 
 
 def _percent(value: float) -> str:

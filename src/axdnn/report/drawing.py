@@ -121,7 +121,8 @@ def _inline(svg: str, prefix: str, label: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*<style type=\"text/css\">.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->\n?\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    used = set(re.findall(r"url\(#([^)]+)\)", svg)) | set(re.findall(r'href="#([^"]+)"', svg))
+    svg = re.sub(r' \bid="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", "var(--figure-font)", svg)
@@ -154,7 +155,7 @@ def text_on(colour: str) -> str:
 
 def legend_text(name: str, limit: int = 40) -> str:
     """Return a name as a legend takes it: shortened, and not hidden by a leading underscore."""
-    from axdnn.report.units import shorten
+    from axdnn.report.labels import shorten
 
     name = shorten(name, limit)
     return f" {name}" if name.startswith("_") else name

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from axdnn.records import Multiplier
-from axdnn.report.units import fixed, percent, shorten, significant
+from axdnn.report.labels import shorten
+from axdnn.report.units import fixed, percent, significant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -57,7 +57,7 @@ def report_figures(
     figures += [
         ReportFigure(
             "multipliers",
-            "Each layer's share of the products, and the power of its multiplier over that of the exact one.",
+            "Each layer's share of the products, and the power of its multiplier over the exact one's; grey is exact.",
             lambda width: draw_chosen(chosen, width),
         ),
         ReportFigure(

@@ -58,7 +58,7 @@ def headline(result: GenerationResult) -> tuple[Fact, ...]:
         Fact(
             "evaluations",
             "Search effort",
-            f"{result.evaluations:,}\u00a0evaluations",
+            f"{result.evaluations:,}\u00a0evaluation{'' if result.evaluations == 1 else 's'}",
             f"{result.network_images:,} images through the network",
         ),
         Fact("wall", "Wall time", duration(result.wall_s), f"strategy {result.strategy}, seed {result.seed}"),
@@ -131,6 +131,7 @@ def facts_to_know(result: GenerationResult, multipliers: Sequence[Multiplier] = 
     exact = [x for x in layer_order(result) if result.assignment.get(x) in exact_names(result, multipliers)]
     if exact and len(exact) < len(layer_order(result)):
         lines.append(f"Layers that keep an exact multiplier: {', '.join(exact)}.")
-    lines.append(f"Seed {result.seed}; captured by {result.network.captured_by or 'an unrecorded path'}.")
+    path = result.network.captured_by
+    lines.append(f"Seed {result.seed}{f'; network captured by {path}' if path else ''}.")
     recorded = [*result.notes, *result.cost.notes, *result.ideal_cost.notes]
     return (*lines, *dict.fromkeys(note for note in recorded if note))

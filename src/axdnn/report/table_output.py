@@ -89,7 +89,7 @@ def _width(text: TableText, index: int) -> str:
     """Room for the longest word of a column, so that usual names are not broken and very long ones are."""
     words = (word for row in text.rows for word in row[index].split())
     longest = max((len(word) for word in words), default=0)
-    return f' style="min-width:{min(longest * 1.15 + 1, 26):.0f}ch"'
+    return f' style="min-width:min({min(longest * 1.15 + 1, 26):.0f}ch,38vw)"'
 
 
 def _head_html(head: str) -> str:

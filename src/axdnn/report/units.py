@@ -161,12 +161,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}\u00a0min {whole % 60:02d}\u00a0s"
     return f"{whole // 3600}\u00a0h {whole % 3600 // 60:02d}\u00a0min"
-
-
-def shorten(name: str, limit: int) -> str:
-    """Return `name`, with its middle left out if it is longer than `limit` characters."""
-    name = " ".join(name.split())
-    if len(name) <= limit:
-        return name
-    tail = (limit - 1) // 2
-    return f"{name[: limit - 1 - tail]}…{name[len(name) - tail :]}"

@@ -1,0 +1,11 @@
+"""Accuracy and cost of assignments: one evaluator, cached by content, every image counted."""
+
+from axdnn.evaluation.bank import CodingBank
+from axdnn.evaluation.bounds import Z_95, paired_loss_bound
+from axdnn.evaluation.evaluator import BATCH, FULL_SHARE, Evaluator, OutOfEvaluationsError, predictions
+from axdnn.evaluation.splits import Split, digest_of
+
+__all__ = [
+    "BATCH", "FULL_SHARE", "Z_95", "CodingBank", "Evaluator", "OutOfEvaluationsError", "Split", "digest_of",
+    "paired_loss_bound", "predictions",
+]  # fmt: skip

@@ -1,0 +1,53 @@
+"""Labelled images of one split."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from axdnn.records import InvalidInputError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and labels of one purpose.
+
+    Attributes:
+        name: `search`, `accept` or `test`.
+        images: float32 `(n, ...)`.
+        labels: int64 `(n,)`.
+    """
+
+    name: str
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __post_init__(self) -> None:
+        """Check that there is one label an image."""
+        if len(self.images) == 0 or len(self.images) != len(self.labels):
+            raise InvalidInputError(
+                f"split {self.name!r} must have images and as many labels, "
+                f"but got {len(self.images)} and {len(self.labels)}"
+            )
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """Content key of images and labels."""
+        return digest_of(self.images, self.labels)
+
+
+def digest_of(*tensors: torch.Tensor) -> str:
+    """Return a content key of tensors: dtype, shape and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:20]

@@ -1,0 +1,17 @@
+"""Choose an assignment within an accuracy budget: strategies under one judge, verified by simulation."""
+
+from axdnn.generation.generate import STRATEGIES, Request, Strategy, generate
+from axdnn.generation.greedy import greedy
+from axdnn.generation.integer import integer
+from axdnn.generation.judge import Judge, Verdict
+from axdnn.generation.predictor import LossPredictor
+from axdnn.generation.prepare import SCORE_NAMES, prepare
+from axdnn.generation.problem import Problem, undominated
+from axdnn.generation.programme import Programme
+from axdnn.generation.random_search import random
+from axdnn.generation.uniform import uniform
+
+__all__ = [
+    "SCORE_NAMES", "STRATEGIES", "Judge", "LossPredictor", "Problem", "Programme", "Request", "Strategy", "Verdict",
+    "generate", "greedy", "integer", "prepare", "random", "undominated", "uniform",
+]  # fmt: skip

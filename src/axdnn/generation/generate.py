@@ -1,0 +1,264 @@
+"""`generate`: from a trained network to a verified approximate network within an accuracy budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from axdnn.evaluation import CodingBank, Evaluator, OutOfEvaluationsError, Split, predictions
+from axdnn.generation.greedy import greedy
+from axdnn.generation.integer import integer
+from axdnn.generation.judge import Judge
+from axdnn.generation.prepare import SCORE_NAMES, prepare, score_layers
+from axdnn.generation.problem import Problem
+from axdnn.generation.random_search import random
+from axdnn.generation.uniform import uniform
+from axdnn.hardware import load_accelerator
+from axdnn.layers import Calibration, Recipe
+from axdnn.multipliers import load_multiplier, load_set
+from axdnn.quant import capture, fold_batch_norm, network_of
+from axdnn.records import (
+    Evaluation,
+    GenerationResult,
+    LayerScores,
+    Multiplier,
+    Study,
+    require_finite,
+    unknown_name,
+)
+
+Strategy = Callable[[Judge, np.random.Generator], None]
+Progress = Callable[[str, int, int], None]
+STRATEGIES: dict[str, Strategy] = {"integer": integer, "greedy": greedy, "uniform": uniform, "random": random}
+PROBE_SHARE = 0.1
+PROOF_PRODUCTS = 200_000_000
+PROOF_IMAGES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a generation run is asked.
+
+    Attributes:
+        max_accuracy_loss: percentage points below the exact-multiplier int8 network.
+        multipliers: `evoapprox8b`, `evoapprox8b-signed`, a comma list, or multipliers themselves.
+        accelerator: name or YAML path.
+        strategy: `integer`, `greedy`, `uniform` or `random`.
+        score: importance that weighs the predicted loss: `conductance`, `ablation` or `none`.
+        evaluations: cap on full evaluations, at least 3.
+        seed: of samples and of the strategy.
+        recipe: conversion switches.
+    """
+
+    max_accuracy_loss: float = 1.0
+    multipliers: str | tuple[Multiplier, ...] = "evoapprox8b"
+    accelerator: str = "tpu_v4"
+    strategy: str = "integer"
+    score: str = "conductance"
+    evaluations: int = 30
+    seed: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before any work."""
+        require_finite("max_accuracy_loss", self.max_accuracy_loss, 0.0, 100.0)
+        require_finite("evaluations", self.evaluations, 3)
+        if self.strategy not in STRATEGIES:
+            raise unknown_name("strategy", self.strategy, STRATEGIES)
+        if self.score not in SCORE_NAMES:
+            raise unknown_name("score", self.score, SCORE_NAMES)
+        load_accelerator(self.accelerator)
+        self.candidates()
+
+    def candidates(self) -> tuple[Multiplier, ...]:
+        """Return the multipliers to choose from."""
+        return load_set(self.multipliers) if isinstance(self.multipliers, str) else self.multipliers
+
+
+def generate(
+    model: nn.Module,
+    calibration: torch.Tensor,
+    splits: Mapping[str, Split],
+    request: Request,
+    *,
+    name: str = "",
+    data: str = "",
+    provenance: Mapping[str, str] | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    checkpoint: Callable[[Study, Evaluation | None], None] | None = None,
+) -> GenerationResult:
+    """Choose a multiplier for each layer of a trained model, verify it, and price it.
+
+    Choices are searched on `splits["search"]` and accepted on `splits["accept"]` when the one-sided 95 % bound of the
+    loss is within the budget; `splits["test"]` is used once, at the end.
+
+    Args:
+        model: trained network, see `axdnn.layers.approximate`.
+        calibration: images `(n, ...)`.
+        splits: `search`, `accept` and `test`.
+        request: budget, multipliers, accelerator, strategy, seed.
+        name: label of the model.
+        data: label of the data.
+        provenance: kept in the result.
+        cache: folder for codings and evaluations; with it a rerun repeats nothing.
+        progress: called with (message, done, total).
+        checkpoint: called after each evaluation with the history and the best accepted evaluation.
+
+    Returns:
+        Chosen assignment beside the exact baseline; the exact network itself, with the reason, if nothing cheaper
+        meets the budget.
+
+    Raises:
+        UnsupportedOperatorError: the model cannot be captured.
+        InvalidInputError: unusable calibration data or request.
+    """
+    return _Run(model, calibration, splits, request, name, data, dict(provenance or {}), cache, progress, checkpoint).run()
+
+
+class _Run:
+    def __init__(
+        self, model: nn.Module, calibration: torch.Tensor, splits: Mapping[str, Split], request: Request, name: str,
+        data: str, provenance: dict[str, str], cache: Path | None, progress: Progress | None,
+        checkpoint: Callable[[Study, Evaluation | None], None] | None,
+    ) -> None:  # fmt: skip
+        self.began = time.monotonic()
+        self.float_model, self.splits, self.request = model, dict(splits), request
+        self.name, self.data, self.provenance = name or type(model).__name__, data, provenance
+        self.progress, self.checkpoint = progress, checkpoint
+        self.captured = fold_batch_norm(capture(model, calibration))
+        self.network = network_of(self.captured, self.name)
+        recipe = Recipe(**{**request.recipe.__dict__, "seed": request.seed})
+        self.calibration = Calibration(
+            self.captured, calibration, recipe.fit_rows, recipe.seed, recipe.activation_range
+        )
+        self.bank = CodingBank(self.calibration, recipe, cache / "codings" if cache else None)
+        self.exact = load_multiplier("exact")
+        multipliers = {m.name: m for m in (self.exact, *request.candidates())}
+        self.evaluator = Evaluator(
+            self.bank, self.network, multipliers, self.exact.name,
+            {s: self.splits[s] for s in ("search", "accept")}, load_accelerator(request.accelerator),
+            request.evaluations, cache / "evaluations" if cache else None, self._seen,
+        )  # fmt: skip
+        self.scores: list[LayerScores] = []
+        self.best: Evaluation | None = None
+
+    def run(self) -> GenerationResult:
+        search = self.splits["search"]
+        probe = search.images[: max(1, int(PROBE_SHARE * len(search)))]
+        recipe = self.bank.recipe
+        score = score_layers(
+            self.request.score, self.captured, self.network, self.calibration, probe, recipe, self.progress
+        )
+        self.scores += [score] if score else []
+        problem = prepare(
+            self.network, self.bank, self.request.candidates(), self.exact, self.evaluator.accelerator,
+            self.request.max_accuracy_loss / 100.0, score, self.progress,
+        )  # fmt: skip
+        judge = Judge(problem, self.evaluator, self.request.strategy, self._better)
+        try:
+            STRATEGIES[self.request.strategy](judge, np.random.default_rng(self.request.seed))
+        except OutOfEvaluationsError:
+            pass
+        return self._result(judge, problem)
+
+    def _seen(self, message: str, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(message, done, total)
+        self._save(False)
+
+    def _better(self, evaluation: Evaluation) -> None:
+        self.best = evaluation
+        self._save(False)
+
+    def _save(self, finished: bool) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint(self._study(finished), self.best)
+
+    def _study(self, finished: bool) -> Study:
+        return Study(
+            settings={"model": self.name, "data": self.data, "strategy": self.request.strategy},
+            evaluations=tuple(self.evaluator.history.values()),
+            full_evaluations=self.evaluator.full_evaluations,
+            network_images=self._network_images(),
+            finished=finished,
+        )
+
+    def _network_images(self) -> int:
+        return self.evaluator.network_images + sum(s.network_images for s in self.scores)
+
+    def _result(self, judge: Judge, problem: Problem) -> GenerationResult:
+        evaluator, test = self.evaluator, self.splits["test"]
+        network_images = self._network_images()
+        assignment = problem.assignment(judge.best)
+        baseline = evaluator.baseline
+        met = bool((judge.best != problem.baseline).any())
+        self.provenance["reference_check"] = self._prove(assignment)
+        if self.progress is not None:
+            self.progress("final accuracy on the test split", 0, 1)
+        final = evaluator.accuracy(assignment, test)
+        with torch.no_grad():
+            floats = predictions(self.captured, test.images).eq(test.labels).double().mean()
+        chosen = evaluator.history[assignment.key]
+        cost, base_cost = evaluator.cost(assignment), evaluator.cost(baseline)
+        self._save(True)
+        return GenerationResult(
+            model=self.name, data=self.data, accelerator=evaluator.accelerator.name,
+            multiplier_set=self._set_name(), strategy=self.request.strategy, seed=self.request.seed,
+            max_accuracy_loss=self.request.max_accuracy_loss,
+            status="met" if met else "exact", reason=self._reason(met, judge),
+            baseline_accuracy=final.baseline_accuracy, accuracy=final.accuracy, float_accuracy=float(floats),
+            energy_j=cost.energy_j, baseline_energy_j=base_cost.energy_j,
+            multiplier_energy_j=cost.multiplier_energy_j, baseline_multiplier_energy_j=base_cost.multiplier_energy_j,
+            latency_s=cost.latency_s, baseline_latency_s=base_cost.latency_s,
+            memory_bytes=cost.memory_bytes, baseline_memory_bytes=base_cost.memory_bytes,
+            area_m2=cost.area_m2, baseline_area_m2=base_cost.area_m2,
+            evaluations=evaluator.full_evaluations, network_images=network_images,
+            wall_s=time.monotonic() - self.began, assignment=dict(assignment.multipliers),
+            images={**{k: len(v) for k, v in self.splits.items()}, "calibration": len(self.calibration.images)},
+            provenance=self.provenance, network=self.network, baseline_cost=base_cost, cost=cost,
+            ideal_cost=evaluator.cost(assignment, "ideal"), ideal_baseline_cost=evaluator.cost(baseline, "ideal"),
+            chosen=chosen, scores=tuple(self.scores), visited=tuple(evaluator.history.values()),
+            notes=self._notes(problem),
+        )  # fmt: skip
+
+    def _prove(self, assignment: object) -> str:
+        """Compare the fast paths with the literal reference on held-out images; identical or an error."""
+        count = max(4, min(PROOF_IMAGES, PROOF_PRODUCTS // max(self.network.macs, 1)))
+        images = self.splits["search"].images[:count]
+        if self.progress is not None:
+            self.progress(f"literal reference on {len(images)} images", 0, 1)
+        model = self.evaluator.model(assignment)  # type: ignore[arg-type]
+        fast = model(images)
+        model.path = "reference"
+        if not torch.equal(fast, model(images)):
+            raise AssertionError("the literal reference disagrees with the fast kernels: please report this")
+        return f"logits of {len(images)} images identical on the literal reference path"
+
+    def _reason(self, met: bool, judge: Judge) -> str:
+        if met:
+            return "the one-sided 95 % bound of the loss on the accept split is within the budget"
+        tried = len(judge.tried) - 1
+        return (
+            f"none of the {tried} cheaper assignments tried has a one-sided 95 % loss bound within "
+            f"{self.request.max_accuracy_loss:g} points: the exact network is returned"
+        )
+
+    def _set_name(self) -> str:
+        chosen = self.request.multipliers
+        return chosen if isinstance(chosen, str) else ",".join(m.name for m in chosen)
+
+    def _notes(self, problem: Problem) -> tuple[str, ...]:
+        return (
+            f"{len(problem.multipliers)} of {len(self.request.candidates())} multipliers are candidates; the others "
+            "cost no less and are no more accurate in any layer than one of these",
+            "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
+            "split was used once, for the final figure",
+            "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",
+        )

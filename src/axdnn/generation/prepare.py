@@ -1,0 +1,133 @@
+"""From a trained model and calibration images to a problem: capture, score, screen, fit, price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from axdnn.evaluation import CodingBank
+from axdnn.generation.problem import Floats, Problem, undominated
+from axdnn.hardware import Accelerator, cost_table
+from axdnn.importance import ablation, conductance
+from axdnn.layers import Calibration, Recipe, coded, screen_noise
+from axdnn.quant import CapturedModel
+from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network, unknown_name
+
+Progress = Callable[[str, int, int], None]
+SCORE_NAMES = ("conductance", "ablation", "none")
+
+
+def score_layers(
+    kind: str,
+    captured: CapturedModel,
+    network: Network,
+    calibration: Calibration,
+    images: torch.Tensor,
+    recipe: Recipe,
+    progress: Progress | None,
+) -> LayerScores | None:
+    """Score the layers for the loss prediction; `none` weighs all alike.
+
+    Args:
+        kind: `conductance`, `ablation` or `none`.
+        captured: float network.
+        network: its description.
+        calibration: for ablation.
+        images: held-out images, at most a tenth of the search split.
+        recipe: conversion switches.
+        progress: called with (message, done, total).
+    """
+    if kind == "none":
+        return None
+    if kind == "conductance":
+        with torch.no_grad():
+            outputs = captured(images[:1]).shape[1]
+        return conductance(captured, images[:32], classes=tuple(range(min(5, outputs))), progress=progress)
+    if kind == "ablation":
+        return ablation(calibration, network, images, recipe=recipe, progress=progress)
+    raise unknown_name("score", kind, SCORE_NAMES)
+
+
+def prepare(
+    network: Network,
+    bank: CodingBank,
+    multipliers: Sequence[Multiplier],
+    exact: Multiplier,
+    accelerator: Accelerator,
+    budget: float,
+    score: LayerScores | None,
+    progress: Progress | None = None,
+) -> Problem:
+    """Build the problem that every strategy gets.
+
+    Screens all multipliers with one look at each layer, drops those that another one beats in cost and noise in every
+    layer, fits the codings of the rest, and drops again.
+
+    Args:
+        network: shapes.
+        bank: codings.
+        multipliers: candidates, with figures.
+        exact: the baseline's circuit; always a candidate.
+        accelerator: priced on.
+        budget: largest accuracy loss, a fraction.
+        score: importance of the layers, or None.
+        progress: called with (message, done, total).
+
+    Raises:
+        InvalidInputError: a multiplier has no figures.
+    """
+    pool = {m.id: m for m in (exact, *multipliers)}
+    candidates = list(pool.values())
+    for m in candidates:
+        if m.figures is None:
+            raise InvalidInputError(f"multiplier {m.name!r} must have figures (power, area) to be priced")
+    samples, recipe = bank.calibration.samples, bank.recipe
+    noise = _noise(candidates, network, lambda layer, m: screen_noise(samples[layer], m, recipe), "screen", progress)
+    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0)
+    candidates = [candidates[i] for i in kept]
+    noise = _noise(candidates, network, lambda layer, m: bank.get(layer, m).noise, "fit", progress)
+    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0)
+    candidates = [candidates[i] for i in kept]
+    wired = [coded(m, recipe) for m in candidates]
+    return Problem(
+        layers=network.layer_names,
+        multipliers=tuple(m.name for m in candidates),
+        table=cost_table(network, wired, accelerator),
+        noise=noise[:, kept],
+        weights=_weights(network, score.values if score else None),
+        exact=0,
+        budget=budget,
+    )
+
+
+def _noise(
+    candidates: Sequence[Multiplier],
+    network: Network,
+    measure: Callable[[str, Multiplier], float],
+    message: str,
+    progress: Progress | None,
+) -> Floats:
+    noise = np.empty((len(network.layers), len(candidates)))
+    for j, m in enumerate(candidates):
+        for i, layer in enumerate(network.layer_names):
+            noise[i, j] = measure(layer, m)
+        if progress is not None:
+            progress(f"{message} multipliers", j + 1, len(candidates))
+    return noise
+
+
+def _costs(network: Network, candidates: Sequence[Multiplier], accelerator: Accelerator, recipe: Recipe) -> Floats:
+    table = cost_table(network, [coded(m, recipe) for m in candidates], accelerator)
+    return np.vstack([table.dynamic_j, table.static_w_pod[None, :], table.area_m2_pod[None, :]])
+
+
+def _weights(network: Network, values: Mapping[str, float] | None) -> Floats:
+    if values is None:
+        return np.ones(len(network.layers))
+    raw = np.array([max(values[name], 0.0) for name in network.layer_names])
+    mean = float(raw.mean())
+    return np.maximum(raw / mean, 0.05) if mean > 0 else np.ones(len(raw))
+
+

@@ -1,0 +1,81 @@
+"""A generation problem as plain arrays: what each multiplier costs and spoils in each layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from axdnn.hardware import CostTable
+from axdnn.records import Assignment
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Choose a multiplier for each of L layers from M candidates.
+
+    Attributes:
+        layers: names.
+        multipliers: candidate names; index `exact` is the exact baseline.
+        table: prices.
+        noise: share of a layer's output variance that a candidate gets wrong after compensation, `(L, M)`.
+        weights: importance of each layer, mean 1, `(L,)`.
+        exact: index of the exact multiplier.
+        budget: largest accuracy loss, a fraction.
+    """
+
+    layers: tuple[str, ...]
+    multipliers: tuple[str, ...]
+    table: CostTable
+    noise: Floats
+    weights: Floats
+    exact: int
+    budget: float
+
+    @property
+    def damage(self) -> Floats:
+        """Predicted damage of a candidate in a layer before its scale is known: weight times noise, `(L, M)`."""
+        return self.weights[:, None] * self.noise
+
+    @property
+    def baseline(self) -> Ints:
+        """The choice that is exact everywhere."""
+        return np.full(len(self.layers), self.exact, dtype=np.int64)
+
+    def energy_j(self, choices: Ints) -> Floats:
+        """Energy of choices `(C, L)` in the buildable reading; infinite with more kinds than pods."""
+        return self.table.energy(choices).energy_j
+
+    def damage_of(self, choices: Ints) -> Floats:
+        """Sum of damage over layers, `(C,)`."""
+        return self.damage[np.arange(len(self.layers)), np.atleast_2d(choices)].sum(axis=1)
+
+    def assignment(self, choice: Ints) -> Assignment:
+        """Return a choice as a record."""
+        return Assignment(multipliers={n: self.multipliers[int(m)] for n, m in zip(self.layers, choice, strict=True)})
+
+
+def undominated(costs: Floats, noise: Floats, keep: int) -> list[int]:
+    """Return candidates that no other one beats in every layer.
+
+    Args:
+        costs: what to pay, lower is better, `(C, M)` for C kinds of cost.
+        noise: `(L, M)`.
+        keep: index that stays whatever happens (the exact multiplier).
+
+    Returns:
+        Indices in ascending order. Of equal candidates the first stays.
+    """
+    values = np.concatenate([costs, noise])
+    alive = []
+    for m in range(values.shape[1]):
+        no_worse = (values <= values[:, [m]]).all(axis=0)
+        better = (values < values[:, [m]]).any(axis=0)
+        first_equal = no_worse & ~better & (np.arange(values.shape[1]) < m)
+        if m == keep or not ((no_worse & better) | first_equal).any():
+            alive.append(m)
+    return alive
