@@ -17,6 +17,8 @@ from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network, u
 
 Progress = Callable[[str, int, int], None]
 SCORE_NAMES = ("conductance", "ablation", "none")
+# A circuit that is cheaper in every cost and at most this much noisier in every layer stands for its neighbour.
+SLACK = 1.25
 
 
 def score_layers(
@@ -85,10 +87,10 @@ def prepare(
             raise InvalidInputError(f"multiplier {m.name!r} must have figures (power, area) to be priced")
     samples, recipe = bank.calibration.samples, bank.recipe
     noise = _noise(candidates, network, lambda layer, m: screen_noise(samples[layer], m, recipe), "screen", progress)
-    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0)
+    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0, SLACK)
     candidates = [candidates[i] for i in kept]
     noise = _noise(candidates, network, lambda layer, m: bank.get(layer, m).noise, "fit", progress)
-    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0)
+    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0, SLACK)
     candidates = [candidates[i] for i in kept]
     wired = [coded(m, recipe) for m in candidates]
     return Problem(

@@ -59,13 +59,16 @@ class Problem:
         return Assignment(multipliers={n: self.multipliers[int(m)] for n, m in zip(self.layers, choice, strict=True)})
 
 
-def undominated(costs: Floats, noise: Floats, keep: int) -> list[int]:
+def undominated(costs: Floats, noise: Floats, keep: int, slack: float = 1.0) -> list[int]:
     """Return candidates that no other one beats in every layer.
+
+    With `slack` above 1 a candidate also goes if one that costs less everywhere is at most that much noisier.
 
     Args:
         costs: what to pay, lower is better, `(C, M)` for C kinds of cost.
         noise: `(L, M)`.
         keep: index that stays whatever happens (the exact multiplier).
+        slack: factor on the noise of a cheaper candidate, at least 1.
 
     Returns:
         Indices in ascending order. Of equal candidates the first stays.
@@ -76,6 +79,7 @@ def undominated(costs: Floats, noise: Floats, keep: int) -> list[int]:
         no_worse = (values <= values[:, [m]]).all(axis=0)
         better = (values < values[:, [m]]).any(axis=0)
         first_equal = no_worse & ~better & (np.arange(values.shape[1]) < m)
-        if m == keep or not ((no_worse & better) | first_equal).any():
+        nearly = (costs < costs[:, [m]]).all(axis=0) & (noise <= slack * noise[:, [m]]).all(axis=0)
+        if m == keep or not ((no_worse & better) | first_equal | nearly).any():
             alive.append(m)
     return alive

@@ -47,6 +47,7 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
         figures: power, area and delay, or None if unknown (such a multiplier can be simulated but not priced).
         origin: where the behaviour comes from.
         aliases: other labels of the same table.
+        id: identity, computed: the first 16 hex digits of a SHA-256 over the coding and the table.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
     figures: Figures | None = None
     origin: str = "user"
     aliases: tuple[str, ...] = ()
+    id: str = ""
 
     def __post_init__(self) -> None:
         """Check the table and make it read-only."""
@@ -62,6 +64,7 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
             raise InvalidInputError(f"`coding` must be one of {', '.join(CODINGS)}, but got {self.coding!r}")
         table = check_table(self.table, self.name)
         msgspec.structs.force_setattr(self, "table", table)
+        msgspec.structs.force_setattr(self, "id", content_id(self.coding, table))
 
     @classmethod
     def from_table(
@@ -88,13 +91,6 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
         """
         coding: Coding = "signed" if signed else "unsigned"
         return cls(name=name, coding=coding, table=np.asarray(array), figures=figures, origin=origin)
-
-    @property
-    def id(self) -> str:
-        """Identity: the first 16 hex digits of a SHA-256 over the coding and the table."""
-        digest = hashlib.sha256(self.coding.encode())
-        digest.update(np.ascontiguousarray(self.table, dtype="<i4").tobytes())
-        return digest.hexdigest()[:16]
 
     @property
     def a_signed(self) -> bool:
@@ -165,6 +161,13 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
         magnitude = np.where(stored == -128, 0, np.abs(stored))
         table = np.where(stored < 0, -1, 1) * self.table[:, 2 * magnitude]
         return msgspec.structs.replace(self, coding="sign_magnitude", table=table.astype(np.int32), aliases=())
+
+
+def content_id(coding: str, table: Int32Array) -> str:
+    """Return the identity of a behaviour: 16 hex digits over the coding and the table."""
+    digest = hashlib.sha256(coding.encode())
+    digest.update(np.ascontiguousarray(table, dtype="<i4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def check_table(array: Any, name: str) -> Int32Array:

@@ -130,7 +130,7 @@ def _inline(svg: str, prefix: str, label: str) -> str:
         svg = svg.replace(colour, variable)
     size = re.search(r'width="([\d.]+)pt"', svg)
     points = float(size.group(1)) if size else 0.0
-    opening = f'<svg role="img" aria-label="{escape(label)}" style="max-width: {points * 1.5:.0f}px"'
+    opening = f'<svg role="img" aria-label="{escape(label)}" style="max-width: {points * 1.65:.0f}px"'
     svg = re.sub(r'\b(width|height)="[\d.]+pt" ?', "", svg, count=2)
     return svg.replace("<svg", opening, 1).strip()
 

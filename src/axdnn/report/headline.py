@@ -57,8 +57,8 @@ def headline(result: GenerationResult) -> tuple[Fact, ...]:
         _cost_fact("memory", "Memory", float(result.memory_bytes), float(result.baseline_memory_bytes), "B"),
         Fact(
             "evaluations",
-            "Search effort",
-            f"{result.evaluations:,}\u00a0evaluation{'' if result.evaluations == 1 else 's'}",
+            "Full evaluations",
+            f"{result.evaluations:,}",
             f"{result.network_images:,} images through the network",
         ),
         Fact("wall", "Wall time", duration(result.wall_s), f"strategy {result.strategy}, seed {result.seed}"),

@@ -118,7 +118,15 @@ def _render_report(
         table = _html(comparison_table((result, *others)))
         text = "The same network and budget, chosen in other ways. The first row is this result."
         sections.append(Section("comparison", "Compared with other strategies", text, (drawn["comparison"],), (table,)))
-    sections.append(Section("layers", "Layer by layer", "What runs where.", (), (_html(layers_table(result)),)))
+    sections.append(
+        Section(
+            "layers",
+            "Layer by layer",
+            "What each layer runs on, and what it costs.",
+            (),
+            (_html(layers_table(result)),),
+        )
+    )
     sections += _end(result)
     return _environment().get_template("report.html.j2").render(
         title=f"{result.model} on {result.accelerator}",

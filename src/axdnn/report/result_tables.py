@@ -22,7 +22,7 @@ def layers_table(result: GenerationResult) -> Table:
         Column("pods", "pods", "count"),
         Column("cycles", "cycles", "count"),
         Column("utilisation", "utilisation", "percent", digits=1),
-        Column("bound", "bound by"),
+        Column("bound", "bound"),
         Column("baseline_energy_j", "energy before", "si", "J"),
         Column("energy_j", "energy after", "si", "J"),
     )
@@ -50,15 +50,15 @@ def layers_table(result: GenerationResult) -> Table:
 
 def shape_text(layer: Layer) -> str:
     """Return what a layer does, e.g. `1×32×32 → 6×28×28, 5×5`."""
-    ends = f"{TIMES.join(map(str, layer.in_shape)) or '?'} → {TIMES.join(map(str, layer.out_shape)) or '?'}"
+    ends = f"{TIMES.join(map(str, layer.in_shape)) or '?'}\u00a0→ {TIMES.join(map(str, layer.out_shape)) or '?'}"
     parts = [ends]
     if layer.kind == "conv2d":
         parts.append(f"{layer.kernel[0]}{TIMES}{layer.kernel[1]}")
         if layer.stride != (1, 1):
-            parts.append(f"stride {layer.stride[0]}" if len(set(layer.stride)) == 1 else f"stride {layer.stride}")
+            parts.append(f"stride\u00a0{layer.stride[0]}" if len(set(layer.stride)) == 1 else f"stride {layer.stride}")
         if layer.groups > 1:
             parts.append(f"{layer.groups} groups")
-    return ", ".join(parts)
+    return ",\u00a0".join(parts[:2]) + "".join(f", {part}" for part in parts[2:])
 
 
 def energy_table(result: GenerationResult) -> Table:

@@ -87,9 +87,9 @@ def table_html(table: Table) -> str:
 
 def _width(text: TableText, index: int) -> str:
     """Room for the longest word of a column, so that usual names are not broken and very long ones are."""
-    words = (word for row in text.rows for word in row[index].split())
+    words = (word for row in text.rows for word in row[index].split(" "))
     longest = max((len(word) for word in words), default=0)
-    return f' style="min-width:min({min(longest * 1.15 + 1, 26):.0f}ch,38vw)"'
+    return f' style="min-width:min({min(longest * 0.99, 26):.1f}ch + 18px,38vw)"'
 
 
 def _head_html(head: str) -> str:
