@@ -115,3 +115,12 @@ def test_error_map_limit_ignores_rare_corners(circuits):
     assert data.worst > 2 * data.limit
     size = np.abs(data.error)
     assert (size <= data.limit).mean() > 0.99
+
+
+def test_test_bound_is_left_out_where_it_was_not_recorded(small):
+    accuracy = {k: v for k, v in small.chosen.accuracy.items() if k != "test"}
+    chosen = msgspec.structs.replace(small.chosen, accuracy=accuracy)
+    result = msgspec.structs.replace(small, chosen=chosen)
+    assert report.compare_data([result]).points[0].bound_points is None
+    assert "bound" not in report.headline(result)[0].detail
+    assert report.comparison_table([result]).column("loss_bound") == (None,)

@@ -122,7 +122,7 @@ def test_honest_notes(page, small):
 def test_budget_not_met_is_said(infeasible, pages):
     html = pages["infeasible"]
     page = check(html)
-    assert "budget_not_met" in html
+    assert '<span class="badge">exact</span>' in html
     assert infeasible.reason in html
     assert "No approximate multiplier was chosen" in html
     assert "No importance score was computed" in page.text("importance")
@@ -130,6 +130,8 @@ def test_budget_not_met_is_said(infeasible, pages):
 
 
 def test_loss_above_the_budget_and_gain_are_said(strategies):
+    assert report.verdict(strategies[0]).tone == "good"
+    assert "loss of 0.42 points is within the budget of 1\u00a0point." in report.verdict(strategies[0]).sentence
     assert report.verdict(strategies[3]).tone == "bad"
     assert "above the budget" in report.verdict(strategies[3]).sentence
     assert "0.04 points higher than the exact network" in report.verdict(strategies[4]).sentence

@@ -74,8 +74,8 @@ def test_changes_and_ratios():
     assert u.ratio(1.0, 0.0) is None
     assert u.points(-0.00001) == "0.00"
     assert u.points(-0.0042) == "−0.42"
-    assert u.budget_text(0.01) == "1\u00a0point"
-    assert u.budget_text(0.005) == "0.500\u00a0points"
+    assert u.budget_text(1.0) == "1\u00a0point"
+    assert u.budget_text(0.5) == "0.5\u00a0points"
 
 
 def test_durations():

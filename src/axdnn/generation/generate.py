@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from torch import nn
@@ -91,6 +92,7 @@ def generate(
     data: str = "",
     provenance: Mapping[str, str] | None = None,
     cache: Path | None = None,
+    codings: Path | None = None,
     progress: Progress | None = None,
     checkpoint: Callable[[Study, Evaluation | None], None] | None = None,
 ) -> GenerationResult:
@@ -107,7 +109,8 @@ def generate(
         name: label of the model.
         data: label of the data.
         provenance: kept in the result.
-        cache: folder for codings and evaluations; with it a rerun repeats nothing.
+        cache: folder for evaluations; with it a rerun repeats nothing.
+        codings: folder for fitted codings, which several runs may share.
         progress: called with (message, done, total).
         checkpoint: called after each evaluation with the history and the best accepted evaluation.
 
@@ -119,14 +122,16 @@ def generate(
         UnsupportedOperatorError: the model cannot be captured.
         InvalidInputError: unusable calibration data or request.
     """
-    return _Run(model, calibration, splits, request, name, data, dict(provenance or {}), cache, progress, checkpoint).run()
+    return _Run(
+        model, calibration, splits, request, name, data, dict(provenance or {}), cache, codings, progress, checkpoint
+    ).run()
 
 
 class _Run:
     def __init__(
         self, model: nn.Module, calibration: torch.Tensor, splits: Mapping[str, Split], request: Request, name: str,
-        data: str, provenance: dict[str, str], cache: Path | None, progress: Progress | None,
-        checkpoint: Callable[[Study, Evaluation | None], None] | None,
+        data: str, provenance: dict[str, str], cache: Path | None, codings: Path | None,
+        progress: Progress | None, checkpoint: Callable[[Study, Evaluation | None], None] | None,
     ) -> None:  # fmt: skip
         self.began = time.monotonic()
         self.float_model, self.splits, self.request = model, dict(splits), request
@@ -138,13 +143,13 @@ class _Run:
         self.calibration = Calibration(
             self.captured, calibration, recipe.fit_rows, recipe.seed, recipe.activation_range
         )
-        self.bank = CodingBank(self.calibration, recipe, cache / "codings" if cache else None)
+        self.bank = CodingBank(self.calibration, recipe, codings)
         self.exact = load_multiplier("exact")
         multipliers = {m.name: m for m in (self.exact, *request.candidates())}
         self.evaluator = Evaluator(
             self.bank, self.network, multipliers, self.exact.name,
             {s: self.splits[s] for s in ("search", "accept")}, load_accelerator(request.accelerator),
-            request.evaluations, cache / "evaluations" if cache else None, self._seen,
+            request.evaluations, cache, self._seen,
         )  # fmt: skip
         self.scores: list[LayerScores] = []
         self.best: Evaluation | None = None
@@ -206,6 +211,7 @@ class _Run:
         with torch.no_grad():
             floats = predictions(self.captured, test.images).eq(test.labels).double().mean()
         chosen = evaluator.history[assignment.key]
+        chosen = msgspec.structs.replace(chosen, accuracy={**chosen.accuracy, "test": final})
         cost, base_cost = evaluator.cost(assignment), evaluator.cost(baseline)
         self._save(True)
         return GenerationResult(

@@ -10,13 +10,13 @@ import torch
 from axdnn.evaluation import CodingBank
 from axdnn.generation.problem import Floats, Problem, undominated
 from axdnn.hardware import Accelerator, cost_table
-from axdnn.importance import ablation, conductance
+from axdnn.importance import SCORERS, Context, load_scorer
 from axdnn.layers import Calibration, Recipe, coded, screen_noise
 from axdnn.quant import CapturedModel
-from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network, unknown_name
+from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network
 
 Progress = Callable[[str, int, int], None]
-SCORE_NAMES = ("conductance", "ablation", "none")
+SCORE_NAMES = (*SCORERS, "none")
 # A circuit that is cheaper in every cost and at most this much noisier in every layer stands for its neighbour.
 SLACK = 1.25
 
@@ -33,7 +33,7 @@ def score_layers(
     """Score the layers for the loss prediction; `none` weighs all alike.
 
     Args:
-        kind: `conductance`, `ablation` or `none`.
+        kind: a name in `axdnn.importance.SCORERS`, or `none`.
         captured: float network.
         network: its description.
         calibration: for ablation.
@@ -43,13 +43,7 @@ def score_layers(
     """
     if kind == "none":
         return None
-    if kind == "conductance":
-        with torch.no_grad():
-            outputs = captured(images[:1]).shape[1]
-        return conductance(captured, images[:32], classes=tuple(range(min(5, outputs))), progress=progress)
-    if kind == "ablation":
-        return ablation(calibration, network, images, recipe=recipe, progress=progress)
-    raise unknown_name("score", kind, SCORE_NAMES)
+    return load_scorer(kind).score(Context(captured, network, images, lambda: calibration, recipe, progress))
 
 
 def prepare(

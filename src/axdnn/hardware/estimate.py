@@ -9,6 +9,7 @@ import numpy as np
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.components import (
+    ACCUMULATOR_BYTES,
     exact_figures,
     mac_rest_j,
     multiply_j,
@@ -27,6 +28,7 @@ from axdnn.records import (
     CostReport,
     Figures,
     InvalidInputError,
+    Layer,
     LayerCost,
     Multiplier,
     Network,
@@ -209,6 +211,14 @@ def _layer_costs(
                 bound=BOUNDS[int(terms.timings.bound[i, column])],
                 energy_j=energy,
                 traffic_bytes={field: values[i] for field, values in moved.items()},
+                memory_bytes=_working_set(layer),
+                area_m2=used * pod_area_m2(kinds[name], chip),
             )
         )
     return tuple(costs)
+
+
+def _working_set(layer: Layer) -> int:
+    """Bytes of a layer's int8 weights, int32 biases, int8 input and output."""
+    biases = ACCUMULATOR_BYTES * layer.groups * layer.n if layer.has_bias else 0
+    return layer.weights + biases + layer.input_words + layer.output_words

@@ -1,11 +1,19 @@
-"""Which layers matter: scores with one result type, and how well each ranks the layers."""
+"""Which layers matter: scorers with one interface, and how well each ranks the layers."""
 
-from axdnn.importance.ablation import PANEL, ablation
+from axdnn.importance.ablation import PANEL, Ablation, ablation
 from axdnn.importance.agreement import kendall_tau
-from axdnn.importance.conductance import AGGREGATIONS, Aggregation, conductance, grouped, layer_conductance
-from axdnn.importance.explain import SCORES, explain
+from axdnn.importance.base import Context, Scorer
+from axdnn.importance.conductance import (
+    AGGREGATIONS,
+    Aggregation,
+    Conductance,
+    conductance,
+    grouped,
+    layer_conductance,
+)
+from axdnn.importance.explain import SCORERS, SCORES, explain, load_scorer
 
 __all__ = [
-    "AGGREGATIONS", "PANEL", "SCORES", "Aggregation", "ablation", "conductance", "explain", "grouped", "kendall_tau",
-    "layer_conductance",
+    "AGGREGATIONS", "PANEL", "SCORERS", "SCORES", "Ablation", "Aggregation", "Conductance", "Context", "Scorer",
+    "ablation", "conductance", "explain", "grouped", "kendall_tau", "layer_conductance", "load_scorer",
 ]  # fmt: skip

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from axdnn.importance.conductance import Progress
+from axdnn.importance.base import Context, Progress, Scorer
 from axdnn.layers import ApproxModel, Calibration, LayerCoding, Recipe, build, fit_coding
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network
 
 # Three circuits that are coarse in different ways, two to six per cent of the exact circuit's power.
 PANEL = ("mul8s_1L12", "mul8u_13QR", "mul8u_17MJ")
+
+
+@dataclass(frozen=True)
+class Ablation(Scorer):
+    """Measured single-layer ablation, see `ablation`."""
+
+    name: ClassVar[str] = "ablation"
+    panel: Sequence[str | Multiplier] = PANEL
+
+    def score(self, context: Context) -> LayerScores:
+        """Measure on all images of the context."""
+        return ablation(
+            context.calibration, context.network, context.images,
+            panel=self.panel, recipe=context.recipe, progress=context.progress,
+        )  # fmt: skip
 
 
 def ablation(

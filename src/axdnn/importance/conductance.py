@@ -10,12 +10,15 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
+from axdnn.importance.base import Context, Progress, Scorer
 from axdnn.quant import CapturedModel
 from axdnn.records import InvalidInputError, LayerScores, unknown_name
 
@@ -26,7 +29,33 @@ AGGREGATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "signed_sum": lambda c: c.flatten(1).sum(1),
     "positive_sum": lambda c: c.clamp(min=0).flatten(1).sum(1),
 }
-Progress = Callable[[str, int, int], None]
+DEFAULT_CLASSES = 5
+
+
+@dataclass(frozen=True)
+class Conductance(Scorer):
+    """Neuron conductance, see `conductance`.
+
+    Attributes:
+        classes: output indices to attribute to; the first five if None.
+        baseline, steps, aggregation, groups: see `conductance`.
+        images: how many images of the context are attributed.
+    """
+
+    name: ClassVar[str] = "conductance"
+    classes: Sequence[int] | None = None
+    baseline: torch.Tensor | float = 0.0
+    steps: int = 20
+    aggregation: Aggregation = "abs_sum"
+    groups: Mapping[str, str] | None = None
+    images: int = 32
+
+    def score(self, context: Context) -> LayerScores:
+        """Attribute the first images of the context."""
+        return conductance(
+            context.model, context.images[: self.images], classes=self.classes, baseline=self.baseline,
+            steps=self.steps, aggregation=self.aggregation, groups=self.groups, progress=context.progress,
+        )  # fmt: skip
 
 
 def layer_conductance(
@@ -37,7 +66,7 @@ def layer_conductance(
     *,
     baseline: torch.Tensor | float = 0.0,
     steps: int = 20,
-    batch: int = 64,
+    batch: int = 1344,
 ) -> torch.Tensor:
     """Conductance of every neuron of one layer (its output before the activation function).
 
@@ -47,8 +76,8 @@ def layer_conductance(
         images: `(n, ...)`.
         target: output index, one for all images or `(n,)`.
         baseline: a value for every input, or an input `(1, ...)`; 0 is the black image.
-        steps: points on the path.
-        batch: images times steps held at once, at least one image.
+        steps: intervals of the path; an image goes through the network `steps + 1` times.
+        batch: images times points held at once, at least one image.
 
     Returns:
         `(n, *layer output shape)`.
@@ -59,9 +88,10 @@ def layer_conductance(
         raise unknown_name("layer", layer, model.layer_names)
     parts = []
     attribution = LayerConductance(model, model.layer(layer))
-    for first in range(0, len(images), batch):
-        part = images[first : first + batch]
-        goal = target[first : first + batch] if isinstance(target, torch.Tensor) else target
+    at_once = max(1, batch // (steps + 1))
+    for first in range(0, len(images), at_once):
+        part = images[first : first + at_once]
+        goal = target[first : first + at_once] if isinstance(target, torch.Tensor) else target
         zero = torch.full_like(part, baseline) if isinstance(baseline, int | float) else baseline.expand_as(part)
         parts.append(attribution.attribute(part, zero.clone(), goal, n_steps=steps).detach())
     return torch.cat(parts)
@@ -71,7 +101,7 @@ def conductance(
     model: CapturedModel,
     images: torch.Tensor,
     *,
-    classes: Sequence[int] = (0, 1, 2, 3, 4),
+    classes: Sequence[int] | None = None,
     baseline: torch.Tensor | float = 0.0,
     steps: int = 20,
     aggregation: Aggregation = "abs_sum",
@@ -83,24 +113,21 @@ def conductance(
     Args:
         model: captured float network.
         images: `(n, ...)`.
-        classes: output indices to attribute to, one run each (the paper sweeps five).
+        classes: output indices to attribute to, one run each (the paper sweeps five); the first five if omitted.
         baseline: see `layer_conductance`.
-        steps: points on the path.
+        steps: intervals of the path.
         aggregation: over the neurons of a layer. Signed sums of complete cuts are all equal by completeness, so the
             default is the sum of absolute values.
         groups: layer name or pattern -> unit (a residual group); the layers of a unit are summed and share the value.
         progress: called with (message, done, total).
 
     Raises:
-        InvalidInputError: no images, no classes, fewer than 2 steps, or an unknown aggregation.
+        InvalidInputError: no images, no classes, a class the network does not have, fewer than 2 steps, an unknown
+            aggregation, or scores that are not finite.
+        UnknownNameError: a group fits no layer.
     """
-    if len(images) == 0 or not classes or steps < 2:
-        raise InvalidInputError(
-            f"conductance needs images, classes and steps >= 2, but got {len(images)} images, "
-            f"{len(classes)} classes, steps={steps}"
-        )
-    if aggregation not in AGGREGATIONS:
-        raise InvalidInputError(f"`aggregation` must be one of {', '.join(AGGREGATIONS)}, but got {aggregation!r}")
+    classes = _checked(model, images, classes, steps, aggregation)
+    grouped(dict.fromkeys(model.layer_names, 0.0), groups)
     values: dict[str, float] = {}
     total = len(model.layer_names) * len(classes)
     for i, layer in enumerate(model.layer_names):
@@ -111,27 +138,58 @@ def conductance(
             if progress is not None:
                 progress(f"conductance of {layer}", i * len(classes) + j + 1, total)
         values[layer] = sum(runs) / len(runs)
+    if not all(math.isfinite(v) for v in values.values()):
+        raise InvalidInputError("conductance must be finite, but the images, the baseline or the network are not")
     return LayerScores(
         score="conductance",
         values=grouped(values, groups),
         settings={
-            "aggregation": aggregation, "classes": ",".join(map(str, classes)), "steps": str(steps),
+            "aggregation": aggregation, "groups": ",".join(f"{k}={v}" for k, v in (groups or {}).items()), "classes": ",".join(map(str, classes)), "steps": str(steps),
             "baseline": str(baseline) if isinstance(baseline, int | float) else "tensor",
         },
         images=len(images),
-        network_images=len(images) * (steps + 1) * total,
+        network_images=1 + len(images) * (steps + 1) * total,
         unit="logit",
     )  # fmt: skip
 
 
+def _checked(
+    model: CapturedModel, images: torch.Tensor, classes: Sequence[int] | None, steps: int, aggregation: str
+) -> tuple[int, ...]:
+    """Return the classes to attribute to; one image goes through the network to count its outputs."""
+    if len(images) == 0 or (classes is not None and not classes) or steps < 2:
+        raise InvalidInputError(
+            f"conductance needs images, classes and steps >= 2, but got {len(images)} images, "
+            f"classes={classes}, steps={steps}"
+        )
+    if aggregation not in AGGREGATIONS:
+        raise InvalidInputError(f"`aggregation` must be one of {', '.join(AGGREGATIONS)}, but got {aggregation!r}")
+    with torch.no_grad():
+        outputs = model(images[:1]).shape[1]
+    chosen = tuple(range(min(DEFAULT_CLASSES, outputs))) if classes is None else tuple(classes)
+    if not all(0 <= c < outputs for c in chosen):
+        raise InvalidInputError(f"0 <= class < {outputs} must hold, but got classes={chosen}")
+    return chosen
+
+
 def grouped(values: Mapping[str, float], groups: Mapping[str, str] | None) -> dict[str, float]:
-    """Sum the values of layers that belong to one unit; each layer of the unit gets the sum."""
+    """Sum the values of layers that belong to one unit; each layer of the unit gets the sum.
+
+    The first pattern that fits a layer names its unit; a layer that no pattern fits is a unit of its own.
+
+    Raises:
+        UnknownNameError: a pattern fits no layer.
+    """
     if not groups:
         return dict(values)
+    for pattern in groups:
+        if not any(fnmatchcase(layer, pattern) for layer in values):
+            raise unknown_name("layer or pattern", pattern, values)
     unit_of = {
-        layer: next((unit for pattern, unit in groups.items() if fnmatchcase(layer, pattern)), layer) for layer in values
+        layer: next(((unit,) for pattern, unit in groups.items() if fnmatchcase(layer, pattern)), layer)
+        for layer in values
     }
-    sums: dict[str, float] = {}
+    sums: dict[str | tuple[str], float] = {}
     for layer, value in values.items():
         sums[unit_of[layer]] = sums.get(unit_of[layer], 0.0) + value
     return {layer: sums[unit_of[layer]] for layer in values}

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
 import torch
 from torch import nn
 
-from axdnn.importance.ablation import ablation
-from axdnn.importance.conductance import Progress, conductance
+from axdnn.importance.ablation import Ablation
+from axdnn.importance.base import Context, Progress, Scorer
+from axdnn.importance.conductance import Conductance
 from axdnn.layers import Calibration, Recipe
 from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import InvalidInputError, LayerScores, Network, unknown_name
 
-SCORES = ("conductance", "ablation")
+# The one table of scores: `explain`, generation and the command line look here.
+SCORERS: dict[str, Callable[..., Scorer]] = {"conductance": Conductance, "ablation": Ablation}
+SCORES = tuple(SCORERS)
+
+
+def load_scorer(name: str) -> Scorer:
+    """Return a scorer with its default options.
+
+    Raises:
+        UnknownNameError: no such score.
+    """
+    if name not in SCORERS:
+        raise unknown_name("score", name, SCORERS)
+    return SCORERS[name]()
 
 
 def explain(
@@ -21,7 +36,7 @@ def explain(
     images: torch.Tensor,
     *,
     calibration: torch.Tensor | None = None,
-    scores: Sequence[str] = SCORES,
+    scores: Sequence[str | Scorer] = SCORES,
     classes: Sequence[int] | None = None,
     steps: int = 20,
     conductance_images: int = 32,
@@ -35,37 +50,44 @@ def explain(
         model: trained network.
         images: inputs `(n, ...)`; all of them measure ablation, the first `conductance_images` are attributed.
         calibration: inputs that calibrate the integer network; `images` if omitted.
-        scores: any of `conductance`, `ablation`.
+        scores: names (`conductance`, `ablation`) or scorers with options of their own.
         classes: output indices to attribute to; the first five if omitted.
-        steps: points on the path.
+        steps: intervals of the path.
         conductance_images: how many images are attributed.
         recipe: conversion switches.
         name: label of the network.
         progress: called with (message, done, total).
 
     Returns:
-        The network's description and one LayerScores per score.
+        The network's description and one LayerScores per score. The images that calibrate the integer network are
+        counted with the first score that needs them.
+
+    Raises:
+        UnknownNameError: no such score.
+        InvalidInputError: no images, or an option that cannot hold.
+        UnsupportedOperatorError: the model cannot be captured.
     """
-    for score in scores:
-        if score not in SCORES:
-            raise unknown_name("score", score, SCORES)
+    scorers = [load_scorer(s) if isinstance(s, str) else s for s in scores]
+    attribution = Conductance(classes=classes, steps=steps, images=conductance_images)
+    scorers = [attribution if s == "conductance" else scorer for s, scorer in zip(scores, scorers, strict=True)]
     if len(images) == 0:
         raise InvalidInputError("`images` must hold at least one input, but is empty")
     captured = fold_batch_norm(capture(model, images))
     network = network_of(captured, name or type(model).__name__)
+    recipe = recipe or Recipe()
+    calibrations: list[Calibration] = []
+
+    def calibrate() -> Calibration:
+        inputs = images if calibration is None else calibration
+        made = Calibration(captured, inputs, recipe.fit_rows, recipe.seed, recipe.activation_range)
+        calibrations.append(made)
+        return made
+
+    context = Context(captured, network, images, calibrate, recipe, progress)
     found = []
-    for score in scores:
-        if score == "conductance":
-            with torch.no_grad():
-                outputs = captured(images[:1]).shape[1]
-            wanted = tuple(classes) if classes is not None else tuple(range(min(5, outputs)))
-            found.append(
-                conductance(captured, images[:conductance_images], classes=wanted, steps=steps, progress=progress)
-            )
-        else:
-            recipe = recipe or Recipe()
-            data = Calibration(
-                captured, images if calibration is None else calibration, recipe.fit_rows, recipe.seed
-            )
-            found.append(ablation(data, network, images, recipe=recipe, progress=progress))
+    for scorer in scorers:
+        before = sum(c.network_images for c in calibrations)
+        score = scorer.score(context)
+        spent = sum(c.network_images for c in calibrations) - before
+        found.append(msgspec.structs.replace(score, network_images=score.network_images + spent))
     return network, tuple(found)

@@ -8,6 +8,7 @@ float64, so additions and fused multiply-adds in any order return the exact inte
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -34,15 +35,27 @@ def chunk_ends(bounds: Sequence[int], limit: int, widest: int | None = None) -> 
         yield len(bounds)
 
 
+@contextmanager
+def plain_arithmetic(device: torch.device) -> Iterator[None]:
+    """Leave autograd, autocast and NNPACK aside: NNPACK convolves by Winograd transforms, whose terms are fractions."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if device.type == "cpu":
+            stack.enter_context(torch.backends.nnpack.flags(enabled=False))
+        yield
+
+
 def float32_is_ieee(device: torch.device) -> bool:
     """Whether float32 products on `device` are computed in float32, with autocast left aside.
 
     `torch.set_float32_matmul_precision("medium")` and its relatives let a backend drop mantissa bits; TF32 is the
     default of CUDA convolutions. Then the factorised path uses float64.
     """
-    if device.type == "cpu":
-        settings = (torch.backends.mkldnn.matmul.fp32_precision, torch.backends.mkldnn.conv.fp32_precision)
-    else:
-        settings = (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)
-        return all(s == "ieee" for s in settings)
-    return all(s in ("none", "ieee") for s in settings)
+    backends = torch.backends
+    cpu = device.type == "cpu"
+    products = (backends.mkldnn.matmul, backends.mkldnn.conv) if cpu else (backends.cuda.matmul, backends.cudnn.conv)
+    if not all(hasattr(product, "fp32_precision") for product in products):  # torch before 2.9
+        return cpu and torch.get_float32_matmul_precision() == "highest"
+    allowed = ("none", "ieee") if cpu else ("ieee",)
+    return all(product.fp32_precision in allowed for product in products)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from axdnn.kernels.bounds import plain_arithmetic
 from axdnn.kernels.codes import accumulator_dtype, check_codes, check_pad_code, table_index
 from axdnn.kernels.dispatch import Path, explain
-from axdnn.kernels.factorised import chunks_needed, conv2d_factorised, conv_output_size, torch_factors
+from axdnn.kernels.factorised import (
+    conv2d_factorised,
+    conv_output_size,
+    matmul_factorised,
+    one_chunk,
+    torch_factors,
+)
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.records import InvalidInputError, Multiplier
@@ -70,22 +77,25 @@ def _conv(
     out_h, out_w = conv_output_size(x, w, stride, dilation)
     k, batch = c_group * kernel_h * kernel_w, x.shape[0]
     dtype = accumulator_dtype(multiplier, k)
-    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device))
+    window = kernel_h * kernel_w
+    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device), window=window)
     if 0 in (batch, c_out, k):
         return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=x.device)
     if plan.path == "reference":
         sums = conv2d_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy(), stride, dilation, groups)
         return torch.from_numpy(sums).to(x.device, dtype)
-    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-        factors = torch_factors(multiplier)
-        if plan.path == "factorised" and factors is not None:
+    with plain_arithmetic(x.device):
+        factors = torch_factors(multiplier) if plan.path == "factorised" else None
+        if factors is not None and x.device.type == "cpu":  # elsewhere a convolution may be a Winograd transform
             floats = getattr(torch, plan.floats)
-            if chunks_needed(factors, floats, kernel_h * kernel_w) != 1:  # one input channel must fit a chunk
-                floats = torch.float64
-            return conv2d_factorised(factors, x, w, stride, dilation, groups, floats, dtype)
+            if one_chunk(factors, floats, window):
+                return conv2d_factorised(factors, x, w, stride, dilation, groups, floats, dtype)
         rows = unfold(x, (kernel_h, kernel_w), stride, dilation, (out_h, out_w), groups)
         flat = w.reshape(groups, c_out // groups, k)
-        sums = matmul_lookup(multiplier, rows, flat, dtype)
+        if factors is not None:
+            sums = matmul_factorised(factors, rows, flat, getattr(torch, plan.floats), dtype)
+        else:
+            sums = matmul_lookup(multiplier, rows, flat, dtype)
         return sums.view(groups, batch, out_h, out_w, -1).permute(1, 0, 4, 2, 3).reshape(batch, c_out, out_h, out_w)
 
 
@@ -117,8 +127,8 @@ def unfold(
 
 
 def _pair(name: str, value: int | tuple[int, int], low: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(v, int) and v >= low for v in pair):
+    pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in pair):
         raise InvalidInputError(f"`{name}` must be one or two integers >= {low}, but got {name}={value!r}")
     return pair[0], pair[1]
 
@@ -131,7 +141,7 @@ def _check_conv_shapes(
             "`x_codes` (b, c_in, h, w) and `w_codes` (c_out, c_in / groups, kh, kw) must have 4 dimensions, "
             f"but got {tuple(x.shape)} and {tuple(w.shape)}"
         )
-    if groups < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
+    if not isinstance(groups, int) or groups < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
         raise InvalidInputError(
             f"c_in = groups * w.shape[1] and c_out % groups = 0 must hold, but got c_in={x.shape[1]}, "
             f"w.shape={tuple(w.shape)}, groups={groups}"

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from axdnn.kernels.bounds import float32_is_ieee
+from axdnn.kernels.bounds import float32_is_ieee, plain_arithmetic
 from axdnn.kernels.codes import accumulator_dtype, check_codes, table_index
-from axdnn.kernels.factorised import chunks_needed, matmul_factorised, torch_factors
+from axdnn.kernels.factorised import chunks_needed, matmul_factorised, one_chunk, torch_factors
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.reference import matmul_reference
 from axdnn.records import InvalidInputError, Multiplier
@@ -41,7 +41,9 @@ class Plan(NamedTuple):
     predicted_s: dict[str, float]
 
 
-def explain(multiplier: Multiplier, m: int, k: int, n: int, path: Path = "auto", device: str = "cpu") -> Plan:
+def explain(
+    multiplier: Multiplier, m: int, k: int, n: int, path: Path = "auto", device: str = "cpu", *, window: int = 1
+) -> Plan:
     """Say which path computes an `(m x k) . (k x n)` product of codes, and why.
 
     Args:
@@ -51,6 +53,7 @@ def explain(multiplier: Multiplier, m: int, k: int, n: int, path: Path = "auto",
         n: rows of the weights (output channels).
         path: a forced path, or `auto`.
         device: torch device.
+        window: terms that stay in one chunk if possible (a convolution is cut over input channels only).
 
     Raises:
         InvalidInputError: unknown path, or a forced path that cannot be exact.
@@ -61,25 +64,26 @@ def explain(multiplier: Multiplier, m: int, k: int, n: int, path: Path = "auto",
     ieee = float32_is_ieee(torch.device(device))
     result = str(accumulator_dtype(multiplier, k)).removeprefix("torch.")
     products = float(m) * k * n
-    times = {"lookup": products / RATES["lookup"] + 256.0 * k * n / LOOKUP_ROW_RATE}
+    times = {"lookup": products / RATES["lookup"] + 256.0 * k * min(m, n) / LOOKUP_ROW_RATE}
     floats, rank = "float32", None
     if factors is not None:
         rank = factors.f.shape[1]
         options = {}
         for name in ("float32", "float64"):
             chunks = chunks_needed(factors, getattr(torch, name), k)
-            if chunks and (ieee or name == "float64"):
+            whole = name == "float64" or one_chunk(factors, torch.float32, window)
+            if chunks and whole and (ieee or name == "float64"):
                 options[name] = products * max(rank, 1) / RATES[name] + chunks * m * n / 1e9
         if options:
             floats = min(options, key=options.__getitem__)
             times["factorised"] = options[floats]
-    times["reference"] = products / RATES["reference"]
     if path == "factorised" and "factorised" not in times:
         raise InvalidInputError(
             f"path 'factorised' needs exact integer factors of rank <= 32, but the table of {multiplier.name!r} has "
             "none; use 'lookup' or 'auto'"
         )
-    chosen = path if path != "auto" else min(times, key=times.__getitem__)
+    chosen = path if path != "auto" else min(times, key=times.__getitem__)  # never the reference
+    times["reference"] = products / RATES["reference"]
     reason = _reason(chosen, path, rank, floats, ieee, times)
     shown = {"factorised": floats, "lookup": "float32 or float64 by bound", "reference": "int64"}[chosen]
     return Plan(chosen, shown, rank if chosen == "factorised" else None, result, reason, times)
@@ -93,9 +97,11 @@ def _reason(
     tail = "" if ieee else "; float32 products are set to reduced precision in this process, so float64 is used"
     if chosen == "factorised":
         return f"the table has exact integer factors of rank {rank}; sums in {floats}, cut by the proven bound{tail}"
+    if rank is not None and "factorised" not in times:
+        return f"the integer factors (rank {rank}) are too large for exact float sums, so every product is looked up"
     if rank is None:
         return "the table has no exact integer factors of rank <= 32, so every product is looked up"
-    return f"rank {rank} makes the factorised path slower than looking up ({times})"
+    return f"rank {rank} makes the factorised path slower than looking up{tail}"
 
 
 def approx_matmul(
@@ -132,10 +138,10 @@ def approx_matmul(
     x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
     if math.prod(w.shape[:-2]) == 1:  # one weight matrix: fold the leading dimensions into m
-        flat = x.expand(*lead, m, k).reshape(1, -1, k)
+        flat = x.expand(*lead, m, k).reshape(1, math.prod(lead) * m, k)
         return _grouped(multiplier, flat, w.reshape(1, n, k), path).reshape(*lead, m, n)
-    x3 = x.expand(*lead, m, k).reshape(-1, m, k)
-    w3 = w.expand(*lead, n, k).reshape(-1, n, k)
+    x3 = x.expand(*lead, m, k).reshape(math.prod(lead), m, k)
+    w3 = w.expand(*lead, n, k).reshape(math.prod(lead), n, k)
     return _grouped(multiplier, x3, w3, path).reshape(*lead, m, n)
 
 
@@ -150,7 +156,7 @@ def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Pat
     if plan.path == "reference":
         sums = matmul_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy())
         return torch.from_numpy(sums).to(x.device, dtype)
-    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+    with plain_arithmetic(x.device):
         if plan.path == "lookup":
             return matmul_lookup(multiplier, x, w, dtype)
         factors = torch_factors(multiplier)

@@ -19,6 +19,7 @@ from axdnn.multipliers import factors_for
 from axdnn.records import Multiplier
 
 EXPANDED_VALUES = 1 << 24
+NEVER_EXACT = 1 << 62
 
 
 class TorchFactors(NamedTuple):
@@ -43,10 +44,18 @@ def torch_factors(multiplier: Multiplier) -> TorchFactors | None:
     if factors is None:
         return None
     f, g = np.array(factors.F, dtype=np.int64), np.array(factors.G, dtype=np.int64)
-    bound = (np.abs(f) @ np.abs(g).T).max(axis=0, initial=0) if f.shape[1] else np.zeros(256, np.int64)
+    bound = _column_bound(np.abs(f), np.abs(g))
     contents = [_two_power(f[:, j]) * _two_power(g[:, j]) for j in range(f.shape[1])]
     granule = min(contents, default=1)
     return TorchFactors(torch.from_numpy(f), torch.from_numpy(g), torch.from_numpy(bound), granule)
+
+
+def _column_bound(f: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """`max_x sum_j f[x, j] g[w, j]`, capped at `NEVER_EXACT` so that it cannot overflow."""
+    if float(f.max(initial=0)) * float(g.max(initial=0)) * f.shape[1] >= NEVER_EXACT:
+        f, g = f.astype(object), g.astype(object)
+    sums = f @ g.T if f.shape[1] else np.zeros((256, 256), np.int64)
+    return np.minimum(sums.max(axis=0), NEVER_EXACT).astype(np.int64)
 
 
 def _two_power(column: np.ndarray) -> int:
@@ -126,11 +135,14 @@ def conv_output_size(
 
 def chunks_needed(factors: TorchFactors, floats: torch.dtype, terms: int) -> int:
     """Return how many chunks a reduction of `terms` worst-case terms needs, or 0 if one term is too large."""
-    limit = _limit(factors, floats)
-    bound = int(factors.column_bound.max()) if factors.f.shape[1] else 0
-    if bound > limit:
-        return 0
-    return -(-terms * bound // limit) if bound else 1
+    bound = int(factors.column_bound.max())
+    in_chunk = _limit(factors, floats) // bound if bound else max(terms, 1)
+    return -(-max(terms, 1) // in_chunk) if in_chunk else 0
+
+
+def one_chunk(factors: TorchFactors, floats: torch.dtype, terms: int) -> bool:
+    """Whether any sum of `terms` products is exact in one go (a convolution cannot cut inside its window)."""
+    return chunks_needed(factors, floats, terms) == 1
 
 
 def _limit(factors: TorchFactors, floats: torch.dtype) -> int:

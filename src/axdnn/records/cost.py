@@ -23,6 +23,8 @@ class LayerCost(Record, frozen=True, kw_only=True):
         bound: what limits the layer: `compute`, `dram` or `sram`.
         energy_j: component -> joules; the components of the accelerator are the same for every layer.
         traffic_bytes: level -> bytes moved.
+        memory_bytes: what the layer needs at once: its weights, biases, input and output.
+        area_m2: processing elements of the pods that work on the layer (memories are shared by all layers).
     """
 
     layer: str
@@ -35,6 +37,8 @@ class LayerCost(Record, frozen=True, kw_only=True):
     bound: str
     energy_j: dict[str, float]
     traffic_bytes: dict[str, float] = {}
+    memory_bytes: int = 0
+    area_m2: float = 0.0
 
     @property
     def total_energy_j(self) -> float:

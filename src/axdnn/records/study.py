@@ -20,6 +20,8 @@ class Study(Record, frozen=True, kw_only=True):
             ones count).
         network_images: every image sent through the network, calibration and scores included.
         finished: whether the strategy ended by itself.
+        best: cheapest accepted evaluation so far.
+        wall_s: seconds spent, interrupted runs included.
     """
 
     settings: dict[str, str]
@@ -27,14 +29,16 @@ class Study(Record, frozen=True, kw_only=True):
     full_evaluations: int = 0
     network_images: int = 0
     finished: bool = False
+    best: Evaluation | None = None
+    wall_s: float = 0.0
 
 
 class GenerationResult(Record, frozen=True, kw_only=True):
     """Outcome of `axdnn generate`: the chosen assignment beside the exact baseline.
 
     Accuracies are fractions on the full test split, energies and latency per inference at batch 1, headline reading
-    `buildable`. `evaluations` counts full evaluations; `network_images` every image sent through the network up to
-    the final test (whose images are in `images["test"]`).
+    `buildable`. `max_accuracy_loss` is in percentage points. `evaluations` counts full evaluations; `network_images`
+    every image sent through the network up to the final test (whose images are in `images["test"]`).
     """
 
     model: str

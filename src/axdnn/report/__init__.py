@@ -10,6 +10,7 @@ from axdnn.report.console import (
     print_table,
     summary_text,
 )
+from axdnn.report.cost_tables import cost_layers_table, cost_totals_table
 from axdnn.report.error_map import ErrorMapData, draw_error_map, error_map_data
 from axdnn.report.figure_data import (
     ChosenData,
@@ -24,6 +25,7 @@ from axdnn.report.figure_data import (
     compare_data,
     energy_data,
     importance_data,
+    scores_data,
     tradeoff_data,
 )
 from axdnn.report.figures import (
@@ -81,6 +83,8 @@ __all__ = [
     "comparison_figure",
     "comparison_table",
     "comparison_text",
+    "cost_layers_table",
+    "cost_totals_table",
     "draw_chosen",
     "draw_comparison",
     "draw_energy",
@@ -109,6 +113,7 @@ __all__ = [
     "render_comparison",
     "render_report",
     "report_figures",
+    "scores_data",
     "sources_table",
     "summary_text",
     "table_builtins",

@@ -99,9 +99,10 @@ def tested_bound(result: GenerationResult) -> float | None:
 
 
 def result_labels(results: Sequence[GenerationResult]) -> tuple[str, ...]:
-    """Return one distinct label a result: the strategy, with model, accelerator, budget and seed where they differ."""
+    """Return one distinct label a result: the strategy, and what else differs; seeds only where nothing else does."""
     fields: tuple[tuple[str, list[str]], ...] = (
         ("", [r.model for r in results]),
+        ("", [r.data for r in results]),
         ("", [r.accelerator for r in results]),
         ("", [r.multiplier_set for r in results]),
         ("budget ", [budget_text(r.max_accuracy_loss) for r in results]),
@@ -109,7 +110,8 @@ def result_labels(results: Sequence[GenerationResult]) -> tuple[str, ...]:
     )
     labels = [r.strategy or "unnamed" for r in results]
     for prefix, values in fields:
-        if len(set(labels)) < len(labels) and len(set(values)) > 1:
+        needed = prefix != "seed " or len(set(labels)) < len(labels)
+        if needed and len(set(values)) > 1:
             labels = [f"{label}, {prefix}{value}" for label, value in zip(labels, values, strict=True)]
     return _numbered(labels)
 

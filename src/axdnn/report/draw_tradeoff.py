@@ -48,7 +48,7 @@ def draw_tradeoff(data: TradeoffData, width: float = WIDE) -> Figure:
             handles["exact baseline"] = _scatter(axes, [data.baseline], field, INK, "s", size=46)
             if data.chosen is not None:
                 handles["chosen"] = _scatter(axes, [data.chosen], field, ORANGE, "*", size=190)
-            handles[f"budget, {budget_text(data.budget_points / 100)}"] = _budget(axes, data.budget_points)
+            handles[f"budget, {budget_text(data.budget_points)}"] = _budget(axes, data.budget_points)
             axes.set_xlabel(label)
         shown = [p for p in (*data.points, data.baseline, data.chosen) if p is not None]
         values = [v for p in shown for v in (p.loss_points, p.bound_points) if v is not None]
@@ -77,7 +77,7 @@ def draw_comparison(data: CompareData, width: float = WIDE) -> Figure:
                 mark = _scatter(axes, [point], field, colour, marker, size=70)
                 handles[legend_text(point.label, 44)] = mark
             for budget in budgets:
-                handles[f"budget, {budget_text(budget / 100)}"] = _budget(axes, budget)
+                handles[f"budget, {budget_text(budget)}"] = _budget(axes, budget)
             axes.set_xlabel(label)
         values = [v for p in data.points for v in (p.loss_points, p.bound_points) if v is not None]
         _loss_axis(panels, [0.0, *values], max(budgets), width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from axdnn.records import Evaluation, GenerationResult
+from axdnn.records import Evaluation, GenerationResult, LayerScores
 from axdnn.report.derived import (
     component_order,
     energy_parts,
@@ -31,13 +31,18 @@ class ImportanceData(NamedTuple):
 
 
 def importance_data(result: GenerationResult) -> ImportanceData:
-    """Return each score of each layer, normalised so that the largest magnitude is 1."""
-    layers = tuple(dict.fromkeys([*layer_order(result), *(x for s in result.scores for x in s.values)]))
+    """Return each score of each layer of a result, normalised so that the largest magnitude is 1."""
+    return scores_data(result.scores, layer_order(result))
+
+
+def scores_data(scores: Sequence[LayerScores], order: Sequence[str] = ()) -> ImportanceData:
+    """Return scores by layer, normalised so that the largest magnitude is 1; `order` comes first."""
+    layers = tuple(dict.fromkeys([*order, *(x for s in scores for x in s.values)]))
     values = []
-    for score in result.scores:
+    for score in scores:
         top = max((abs(v) for v in score.values.values()), default=0.0) or 1.0
         values.append(tuple(score.values[x] / top if x in score.values else None for x in layers))
-    return ImportanceData(layers, score_labels(result.scores), tuple(values))
+    return ImportanceData(layers, score_labels(scores), tuple(values))
 
 
 class ChosenData(NamedTuple):
@@ -116,7 +121,7 @@ def tradeoff_data(result: GenerationResult) -> TradeoffData:
     """Return every visited candidate that was measured; the loss is that of the accept split where it was tried."""
     points = tuple(p for e in result.visited if (p := _point(result, e)) is not None)
     baseline = TradeoffPoint(1.0, 1.0, 0.0, None, "", "accepted")
-    return TradeoffData(points, _point(result, result.chosen), baseline, result.max_accuracy_loss * 100)
+    return TradeoffData(points, _point(result, result.chosen), baseline, result.max_accuracy_loss)
 
 
 def _point(result: GenerationResult, evaluation: Evaluation) -> TradeoffPoint | None:
@@ -166,7 +171,7 @@ def compare_data(results: Sequence[GenerationResult]) -> CompareData:
                 ratio(result.multiplier_energy_j, result.baseline_multiplier_energy_j),
                 (result.baseline_accuracy - result.accuracy) * 100,
                 None if bound is None else bound * 100,
-                result.max_accuracy_loss * 100,
+                result.max_accuracy_loss,
             )
         )
     return CompareData(tuple(points), model)

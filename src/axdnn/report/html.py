@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -116,7 +116,7 @@ def _render_report(
     ]
     if others:
         table = _html(comparison_table((result, *others)))
-        text = "The same network and budget, chosen in other ways. The first row is this result."
+        text = "The same task, solved in other ways. The first row is this result."
         sections.append(Section("comparison", "Compared with other strategies", text, (drawn["comparison"],), (table,)))
     sections.append(
         Section(
@@ -189,23 +189,26 @@ def _end(result: GenerationResult) -> list[Section]:
 def _render_comparison(results: Sequence[GenerationResult], figures: Sequence[ReportFigure]) -> str:
     from axdnn.report.derived import result_labels
 
-    first = results[0]
-    text = "Every strategy on its own best assignment, measured on the test split, which no choice has seen."
+    text = "Every strategy with the assignment it chose, measured on the test split."
     drawn = tuple(_figure_html(figure, True) for figure in figures)
     sections = [Section("comparison", "Strategies", text, drawn, (_html(comparison_table(results)),))]
     for i, (result, label) in enumerate(zip(results, result_labels(results), strict=True), start=1):
         tables = (_html(multipliers_table(result)), _html(totals_table(result)))
         sections.append(Section(f"result-{i}", label, verdict(result).sentence, (), tables))
-    models = list(dict.fromkeys(r.model for r in results))
     return _environment().get_template("report.html.j2").render(
-        title=f"{len(results)} {'strategies' if len(results) != 1 else 'strategy'} compared: {', '.join(models)}",
+        title=f"Strategies compared: {_distinct(r.model for r in results)}",
         kicker="axdnn comparison",
-        subtitle=f"Accelerator {first.accelerator}; data {first.data}; budget {budget_text(first.max_accuracy_loss)}",
+        subtitle=f"Accelerator {_distinct(r.accelerator for r in results)}; data {_distinct(r.data for r in results)}; "
+            f"budget {_distinct(budget_text(r.max_accuracy_loss) for r in results)}",
         verdicts=[(label, verdict(r)) for r, label in zip(results, result_labels(results), strict=True)],
         facts=(),
-        know=facts_to_know(first)[:2],
+        know=tuple(dict.fromkeys(line for r in results for line in facts_to_know(r)[:2])),
         sections=sections,
     )  # fmt: skip
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(values))
 
 
 def _html(table: Table) -> Any:

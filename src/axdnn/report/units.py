@@ -112,10 +112,9 @@ def points(fraction: float | None, decimals: int = 2) -> str:
     return DASH if fraction is None else signed(f"{fraction * 100:.{decimals}f}")
 
 
-def budget_text(fraction: float) -> str:
-    """Return an accuracy budget in words, e.g. `1 point`, `0.5 points`."""
-    size = significant(fraction * 100)
-    return f"{size}\u00a0point{'' if size == '1' else 's'}"
+def budget_text(size: float) -> str:
+    """Return an accuracy budget, given in percentage points, in words, e.g. `1 point`, `0.5 points`."""
+    return f"{size:g}\u00a0point{'' if size == 1 else 's'}"
 
 
 def ratio(value: float, baseline: float) -> float | None:

@@ -1,0 +1,125 @@
+"""XAI-Gen: explainable AI and an analytical accelerator model choose a multiplier for each layer of a trained network.
+
+    data + trained network -> capture -> importance (neuron conductance) -> codings per layer and multiplier
+    -> strategy proposes, bit-exact simulation judges (search split, accept split) -> test split once -> cost and report
+
+References:
+    A. Siddique, M. Khalil, K. A. Hoque, "Explainable AI-Guided Efficient Approximate DNN Generation for Multi-Pod
+    Systolic Arrays", ISQED 2025.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import axdnn
+from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
+from axdnn.evaluation import Split
+from axdnn.generation import Request, generate
+from axdnn.methods.run_folder import RunFolder
+from axdnn.models import TrainedModel, list_models, load_model
+from axdnn.multipliers import load_multiplier
+from axdnn.records import GenerationResult, InvalidInputError, unknown_name
+from axdnn.report import write_report
+
+CALIBRATION_IMAGES = 256
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        result: what came out. files: what was written. resumed: whether the result was there already.
+    """
+
+    result: GenerationResult
+    files: tuple[Path, ...]
+    resumed: bool
+
+
+def xai_gen(
+    model: str,
+    data: str,
+    request: Request,
+    out: str | Path,
+    *,
+    weights: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run XAI-Gen on a known model and data set and write result, figures and report to a folder.
+
+    Rerunning with the same settings resumes; a finished folder is returned as it is.
+
+    Args:
+        model: name, see `axdnn.models.list_models`.
+        data: name, see `axdnn.data.list_datasets`.
+        request: budget, multipliers, accelerator, strategy, seed.
+        out: output folder; gets `result.json`, `study.json`, `report.html`, `figures/`.
+        weights: checkpoint of the model, instead of the shipped or trained one.
+        progress: called with (message, done, total).
+
+    Raises:
+        UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError: see the message.
+    """
+    dataset_info(data)
+    if model not in list_models():
+        raise unknown_name("model", model, list_models())
+    folder = RunFolder(out, _settings(model, data, request, weights))
+    folder.check()
+    finished = folder.result()
+    if finished is not None:
+        return Outcome(finished, tuple(_report(finished, folder.path)), True)
+    dataset = load_dataset(data, progress=progress)
+    trained = load_model(model, data, weights=weights, progress=progress)
+    with folder:
+        calibration, splits = splits_of(dataset, request.seed)
+        result = generate(
+            trained.model, calibration, splits, request, name=model, data=data,
+            provenance=_provenance(dataset, trained), cache=folder.path / "cache",
+            codings=cache_root() / "codings", progress=progress, checkpoint=folder.checkpoint,
+        )  # fmt: skip
+        result = folder.finish(result)
+        return Outcome(result, tuple(_report(result, folder.path)), False)
+
+
+def splits_of(dataset: Dataset, seed: int) -> tuple[torch.Tensor, dict[str, Split]]:
+    """Return calibration images, drawn by the seed, and the splits `search`, `accept` and `test`."""
+    order = np.random.default_rng(seed).permutation(dataset.splits()["calibration"])[:CALIBRATION_IMAGES]
+    calibration = dataset.as_float(dataset.train_images[order])
+    return calibration, {name: Split(name, *dataset.tensors(name)) for name in ("search", "accept", "test")}
+
+
+def _report(result: GenerationResult, folder: Path) -> list[Path]:
+    return write_report(
+        result, folder, multipliers=[load_multiplier(name) for name in sorted(set(result.assignment.values()))]
+    )
+
+
+def _settings(model: str, data: str, request: Request, weights: str | Path | None) -> dict[str, str]:
+    if not isinstance(request.multipliers, str):
+        raise InvalidInputError("a run folder needs multipliers named by text: a set or a comma list")
+    return {
+        "method": "xai_gen", "model": model, "data": data, "weights": "" if weights is None else str(weights),
+        "multipliers": request.multipliers, "accelerator": request.accelerator, "strategy": request.strategy,
+        "score": request.score, "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
+        "evaluations": str(request.evaluations), "seed": str(request.seed), "recipe": str(request.recipe),
+    }  # fmt: skip
+
+
+def _provenance(dataset: Dataset, trained: TrainedModel) -> dict[str, str]:
+    recipe = ", ".join(f"{k}={v}" for k, v in trained.recipe.items() if isinstance(v, str | int | float))
+    return {
+        "axdnn": axdnn.__version__, "torch": str(torch.__version__), "numpy": np.__version__,
+        "python": platform.python_version(), "machine": platform.machine(),
+        "data_source": dataset.source, "data_sha256": dataset.sha256, "data_complete": str(dataset.complete),
+        "weights_source": trained.source, "weights_recipe": recipe,
+        "multiplier_library": "EvoApproxLib (V. Mrazek et al., DATE 2017), measured tables and published figures",
+    }  # fmt: skip

@@ -1,0 +1,6 @@
+"""Conformance kits: classes of checks that plugin authors and axdnn's own tests both use. Needs pytest."""
+
+from axdnn.testing.counting import counted_images
+from axdnn.testing.scorers import ScorerLaws
+
+__all__ = ["ScorerLaws", "counted_images"]

@@ -1,0 +1,45 @@
+"""Rules for the whole suite: one torch thread, Hypothesis without chance, and no silent skips where that is asked."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("axdnn", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("axdnn")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+MAY_SKIP = "read in place"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Keep torch to one thread, as workers do."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def shared_folder() -> Path:
+    """The folder of reference data that is not ours to copy; the test is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{MAY_SKIP}: reference data that cannot be copied is not beside this checkout")
+    return SHARED
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    """Turn skips into failures when AXDNN_FAIL_ON_SKIP is set, but for data that is read in place."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("AXDNN_FAIL_ON_SKIP") and MAY_SKIP not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped, which is a failure here: {report.longrepr}"
