@@ -19,6 +19,11 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
 class Residual(nn.Module):
     """Trunk convolution, a residual block of one convolution, a head."""
 

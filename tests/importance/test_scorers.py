@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+import torch
 
-from axdnn.importance import SCORERS, Ablation, Conductance, Scorer, load_scorer
-from axdnn.records import UnknownNameError
+from axdnn.importance import SCORERS, Ablation, Conductance, Context, Scorer, load_scorer
+from axdnn.records import LayerScores, UnknownNameError
 from axdnn.testing import ScorerLaws
 
 
@@ -38,3 +40,51 @@ def test_an_unknown_score_is_named_with_its_neighbours() -> None:
 def test_scorers_know_only_their_interface() -> None:
     with pytest.raises(TypeError):
         Scorer()  # type: ignore[abstract]
+
+
+class Broken(Scorer):
+    """Conductance with one fault."""
+
+    name = "conductance"
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def score(self, context: Context) -> LayerScores:
+        if self.fault == "hook":
+            context.model.layer("first").register_forward_hook(lambda *_: None)
+        if self.fault == "mode":
+            context.model.train(not context.model.training)
+        found = Conductance(steps=2).score(context)
+        if self.fault == "count":
+            return msgspec.structs.replace(found, network_images=found.network_images + 1)
+        values = dict(found.values)
+        if self.fault == "dead":
+            values["dead"] = 2 * max(values.values())
+        if self.fault == "random":
+            values["last"] += float(torch.rand(()))
+        if self.fault == "missing":
+            del values["second"]
+        if self.fault == "infinite":
+            values["second"] = float("inf")
+        return msgspec.structs.replace(found, values=values)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("hook", "test_the_model_is_left_as_it_was"),
+        ("hook", "test_the_model_is_left_as_it_was_after_an_exception"),
+        ("mode", "test_the_model_is_left_as_it_was"),
+        ("count", "test_every_image_is_counted"),
+        ("dead", "test_a_dead_layer_scores_lowest"),
+        ("random", "test_same_context_same_scores"),
+        ("random", "test_the_random_state_is_left_alone"),
+        ("missing", "test_every_layer_gets_one_finite_value_in_order"),
+        ("infinite", "test_every_layer_gets_one_finite_value_in_order"),
+    ],
+)
+def test_the_kit_finds_a_fault(fault: str, check: str) -> None:
+    laws = type("Laws", (ScorerLaws,), {"make_scorer": lambda self: Broken(fault)})()
+    with pytest.raises(AssertionError):
+        getattr(laws, check)()

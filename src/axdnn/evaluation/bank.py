@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from axdnn.evaluation.outcomes import read_checked, write_checked
 from axdnn.evaluation.splits import digest_of
 from axdnn.layers import Calibration, LayerCoding, Recipe, coded, fit_coding
 from axdnn.quant import Encoding
-from axdnn.records import Multiplier, write_atomic
+from axdnn.records import Multiplier
 
 # Raise when the fit changes: files of other versions are not read.
-FIT_VERSION = 1
+FIT_VERSION = 2
 
 
 class CodingBank:
@@ -26,7 +26,7 @@ class CodingBank:
     Args:
         calibration: samples of each layer.
         recipe: switches.
-        folder: where codings are kept between runs, or None. A file that cannot be read is fitted again.
+        folder: where codings are kept between runs, or None. A damaged file is fitted again.
     """
 
     def __init__(self, calibration: Calibration, recipe: Recipe, folder: Path | None = None) -> None:
@@ -65,19 +65,16 @@ class CodingBank:
                 buffer, w_codes=coding.w_codes.numpy(), w_scale=coding.w_scale.numpy(), noise=coding.noise,
                 encoding=np.array([e.scale, e.zero_point, e.signed, e.step_bits, coding.w_zero], dtype=np.float64),
             )  # fmt: skip
-            write_atomic(path, buffer.getvalue())
+            write_checked(path, buffer.getvalue())
         return coding
 
     def _load(self, layer: str, multiplier: Multiplier) -> LayerCoding | None:
-        path = self._path(layer, multiplier)
-        if path is None or not path.exists():
+        body = read_checked(self._path(layer, multiplier))
+        if body is None:
             return None
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                scale, zero, signed, step, w_zero = file["encoding"].tolist()
-                encoding = Encoding(scale, int(zero), bool(signed), int(step))
-                codes, w_scale = torch.from_numpy(file["w_codes"]), torch.from_numpy(file["w_scale"])
-                noise = float(file["noise"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
+        with np.load(io.BytesIO(body), allow_pickle=False) as file:
+            scale, zero, signed, step, w_zero = file["encoding"].tolist()
+            encoding = Encoding(scale, int(zero), bool(signed), int(step))
+            codes, w_scale = torch.from_numpy(file["w_codes"]), torch.from_numpy(file["w_scale"])
+            noise = float(file["noise"])
         return LayerCoding(coded(multiplier, self.recipe), encoding, codes, w_scale, int(w_zero), noise)

@@ -14,7 +14,8 @@ import torch
 
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import paired_loss_bound
-from axdnn.evaluation.splits import Split, digest_of
+from axdnn.evaluation.outcomes import Outcome, read_outcome, write_outcome
+from axdnn.evaluation.splits import Split, describe, digest_of
 from axdnn.hardware import Accelerator, estimate
 from axdnn.layers import ApproxModel, build, coded
 from axdnn.records import (
@@ -23,14 +24,17 @@ from axdnn.records import (
     AxdnnError,
     CostReport,
     Evaluation,
+    InvalidInputError,
     Multiplier,
     Network,
     Reading,
-    write_atomic,
+    unknown_name,
 )
 
 FULL_SHARE = 0.1
 BATCH = 500
+# Raise when the integer law changes: results of other versions are not read.
+LAW_VERSION = 1
 Progress = Callable[[str, int, int], None]
 
 
@@ -42,8 +46,8 @@ class Evaluator:
     """Evaluates assignments of one network.
 
     A full evaluation is an assignment run on more than 10 % of a held-out split; each counts, whether it was computed,
-    found in the cache or resumed. Results are kept by content (weights, codings, split, multipliers), so that a second
-    run repeats nothing.
+    found in the cache or resumed. Results are kept by content (graph, weights, calibration images, recipe, split,
+    multiplier tables), so that a second run repeats nothing and reports the same counts.
 
     Args:
         bank: codings of the captured network.
@@ -121,7 +125,10 @@ class Evaluator:
 
         Raises:
             OutOfEvaluationsError: the cap is reached; nothing was run.
+            UnknownNameError: the assignment names a multiplier that is not known here.
+            InvalidInputError: it does not name exactly the layers of the network.
         """
+        self._check(assignment)
         if self.left <= 0:
             raise OutOfEvaluationsError(f"the cap of {self.cap} full evaluations is reached")
         self.full_evaluations += 1
@@ -157,33 +164,47 @@ class Evaluator:
 
     def correct(self, assignment: Assignment, split: Split) -> npt.NDArray[np.bool_]:
         """Return, per image, whether the approximate network is right; from the cache if it has been computed."""
-        slot = (assignment.key, split.name)
+        slot = (assignment.key, split.digest)
         if slot not in self._correct:
             path = self._path(assignment, split)
-            found = _read_bits(path, len(split))
-            self.run_images += len(split)
+            found = read_outcome(path, len(split))
             if found is None:
-                model = self.model(assignment)
-                found = predictions(model, split.images).eq(split.labels).numpy()
+                before = self.bank.calibration.network_images
+                right = predictions(self.model(assignment), split.images).eq(split.labels).numpy()
+                calibrated = self.bank.calibration.network_images - before
+                self.bank.calibration.network_images = before  # counted here, as for a result from the cache
+                found = Outcome(right, calibrated)
                 if path is not None:
-                    write_atomic(path, np.packbits(found).tobytes())
-            else:  # what the run that made it spent on calibration is part of its price
-                self.run_images += len(self.bank.calibration.images) if self.bank.recipe.compensate else 0
-            self._correct[slot] = found
+                    write_outcome(path, found)
+            self.run_images += len(split) + found.calibration_images
+            self._correct[slot] = found.correct
         return self._correct[slot]
 
     @cached_property
     def _network_key(self) -> str:
         calibration = self.bank.calibration
-        layers = [calibration.model.layer(name) for name in calibration.model.layer_names]
-        return digest_of(calibration.images, *[t for layer in layers for t in (layer.weight, layer.bias)])
+        model = calibration.model
+        layers = [model.layer(name) for name in model.layer_names]
+        graph = [(n.name, n.op, n.inputs, describe(n.attrs)) for n in model.nodes.values()]
+        tensors = digest_of(calibration.images, *[t for layer in layers for t in (layer.weight, layer.bias)])
+        return f"{graph}{tensors}{sorted(calibration.encodings.items())}"
 
     def _path(self, assignment: Assignment, split: Split) -> Path | None:
         if self.folder is None:
             return None
         chosen = [(layer, self.multipliers[assignment.multipliers[layer]].id) for layer in self.network.layer_names]
-        text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}"
+        text = f"{LAW_VERSION}{self.bank.key}{split.digest}{chosen}{self._network_key}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.bits"
+
+    def _check(self, assignment: Assignment) -> None:
+        if set(assignment.multipliers) != set(self.network.layer_names):
+            raise InvalidInputError(
+                f"an assignment must name the {len(self.network.layers)} layers of {self.network.name!r}, "
+                f"but it names {len(assignment.multipliers)}"
+            )
+        for name in assignment.kinds:
+            if name not in self.multipliers:
+                raise unknown_name("multiplier", name, self.multipliers)
 
 
 @torch.no_grad()
@@ -191,11 +212,3 @@ def predictions(model: torch.nn.Module, images: torch.Tensor, batch: int = BATCH
     """Return the predicted class of each image, int64 `(n,)`."""
     return torch.cat([model(part).argmax(dim=1) for part in images.split(batch)])
 
-
-def _read_bits(path: Path | None, count: int) -> npt.NDArray[np.bool_] | None:
-    if path is None or not path.exists():
-        return None
-    raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    if len(raw) != -(-count // 8):
-        return None
-    return np.unpackbits(raw, count=count).astype(bool)

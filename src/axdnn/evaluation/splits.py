@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -51,3 +53,18 @@ def digest_of(*tensors: torch.Tensor) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()[:20]
+
+
+def describe(value: Any) -> str:
+    """Return a text that is equal for equal plain data, tensors and small objects, in every process."""
+    if isinstance(value, torch.Tensor):
+        return digest_of(value)
+    if isinstance(value, Mapping):
+        return str(sorted((str(k), describe(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return str([describe(v) for v in value])
+    if hasattr(value, "__qualname__"):
+        return str(value.__qualname__)
+    if hasattr(value, "__dict__"):
+        return f"{type(value).__qualname__}{describe(vars(value))}"
+    return repr(value)

@@ -111,7 +111,11 @@ def unfold(
 
     Args:
         x: any dtype, `(b, c, h, w)`.
-        kernel: window size. stride, dilation: steps. out: output size. groups: number of groups.
+        kernel: window size.
+        stride: step of the window.
+        dilation: step inside the window.
+        out: output size.
+        groups: number of groups.
 
     Returns:
         `(groups, b * out_h * out_w, (c / groups) * kernel_h * kernel_w)`, ordered as weights are.

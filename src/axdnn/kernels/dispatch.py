@@ -89,9 +89,7 @@ def explain(
     return Plan(chosen, shown, rank if chosen == "factorised" else None, result, reason, times)
 
 
-def _reason(
-    chosen: str, asked: str, rank: int | None, floats: str, ieee: bool, times: dict[str, float]
-) -> str:
+def _reason(chosen: str, asked: str, rank: int | None, floats: str, ieee: bool, times: dict[str, float]) -> str:
     if asked != "auto":
         return f"path {asked!r} was asked for"
     tail = "" if ieee else "; float32 products are set to reduced precision in this process, so float64 is used"

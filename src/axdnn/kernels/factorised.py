@@ -40,7 +40,10 @@ class TorchFactors(NamedTuple):
 @lru_cache(maxsize=512)
 def torch_factors(multiplier: Multiplier) -> TorchFactors | None:
     """Return the integer factors of the multiplier's table, or None if its rank is too high to be worth it."""
-    factors = factors_for(multiplier)
+    try:
+        factors = factors_for(multiplier)
+    except ArithmeticError:  # factors of an extreme table that int64 cannot hold
+        return None
     if factors is None:
         return None
     f, g = np.array(factors.F, dtype=np.int64), np.array(factors.G, dtype=np.int64)
@@ -99,7 +102,7 @@ def conv2d_factorised(
 
     The reduction is cut over input channels.
     """
-    batch, channels = x.shape[:2]
+    batch = x.shape[0]
     c_out, c_group = w.shape[:2]
     rank = factors.f.shape[1]
     out_h, out_w = conv_output_size(x, w, stride, dilation)
@@ -127,9 +130,7 @@ def conv_output_size(
     x: torch.Tensor, w: torch.Tensor, stride: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[int, int]:
     """Return the output height and width of a convolution over an already padded input."""
-    sizes = [
-        (x.shape[2 + i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)
-    ]
+    sizes = [(x.shape[2 + i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
     return sizes[0], sizes[1]
 
 

@@ -17,9 +17,7 @@ from axdnn.records import Multiplier
 ROW_MATRIX_VALUES = 1 << 20
 
 
-def matmul_lookup(
-    multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, dtype: torch.dtype
-) -> torch.Tensor:
+def matmul_lookup(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Sum table entries over k.
 
     Args:
@@ -32,16 +30,14 @@ def matmul_lookup(
         `(g, m, n)`.
     """
     table = torch.from_numpy(multiplier.table.copy()).to(x.device)
-    groups, m, k = x.shape
-    n = w.shape[1]
+    groups, m, n = *x.shape[:2], w.shape[1]
     if n > m:  # the row matrix is the smaller one when the activations select the rows
         return _bag(table.T.contiguous(), w, x, dtype).transpose(1, 2)
     return _bag(table, x, w, dtype).reshape(groups, m, n)
 
 
 def _bag(table: torch.Tensor, x: torch.Tensor, w: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    groups, m, k = x.shape
-    n = w.shape[1]
+    groups, m, n = *x.shape[:2], w.shape[1]
     column_peak = table.to(torch.int64).abs().amax(dim=0)
     peaks = column_peak[w.to(torch.int64)].amax(dim=(0, 1))
     floats = torch.float32 if int(peaks.max()) < FLOAT32_EXACT else torch.float64

@@ -148,9 +148,7 @@ class _Fit:
         codes = torch.clamp(level, -(-low // step * step), top) + self.w_zero
         return codes.to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
-    def _optimal_codes(
-        self, x: torch.Tensor, encoding: Encoding, target: torch.Tensor, centred: bool
-    ) -> torch.Tensor:
+    def _optimal_codes(self, x: torch.Tensor, encoding: Encoding, target: torch.Tensor, centred: bool) -> torch.Tensor:
         """Stored code c that minimises E_a[(A m - U_c)^2] for each weight m (or the variance, when centred).
 
         A is the activation's value, U_c what the circuit and its zero-point corrections give for code c, both under
@@ -188,7 +186,8 @@ def lowest_line(slope: torch.Tensor, offset: torch.Tensor, at: torch.Tensor) -> 
     Builds the lower envelope of the lines once, so a million points cost a binary search each.
 
     Args:
-        slope: `(c,)` float64. offset: `(c,)` float64.
+        slope: `(c,)` float64.
+        offset: `(c,)` float64.
         at: points, any shape, float64.
     """
     ranked = sorted(range(len(slope)), key=lambda i: (-float(slope[i]), float(offset[i]), i))
@@ -229,7 +228,8 @@ def correction(
     `sum (x - zx)(w - zw) = sum x w - zw sum x - zx sum (w - zw)`.
 
     Args:
-        x: `(groups, r, k)`. codes: `(groups, n, k)`.
+        x: `(groups, r, k)`.
+        codes: `(groups, n, k)`.
         multiplier: coding of the codes.
         encoding: of the activations, whose zero point is zx.
         w_zero: zw.
@@ -244,7 +244,8 @@ def regress(z: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
     """Least-squares gain and offset per output channel, `y ~ gain * z + offset`.
 
     Args:
-        z: approximate values `(groups, r, n)`, float64. y: exact values, same shape.
+        z: approximate values `(groups, r, n)`, float64.
+        y: exact values, same shape.
 
     Returns:
         gain and offset, `(groups, 1, n)`. A channel without spread, or with a gain outside 0.25..4, keeps gain 1: no

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from axdnn.layers.coding import LayerCoding, fit_coding, regress
-from axdnn.layers.integer import IntegerLayer
+from axdnn.layers.integer import IntegerLayer, fitting_bias
 from axdnn.layers.model import ApproxModel
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration
 from axdnn.multipliers import load_multiplier
-from axdnn.quant import CapturedModel, capture, fold_batch_norm, network_of
+from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import ExactOperator, InvalidInputError, Multiplier, Network, unknown_name
 
 Multipliers = str | Multiplier | Mapping[str, str | Multiplier]
@@ -49,6 +49,8 @@ def approximate(
     """
     images = _images(calibration)
     captured = fold_batch_norm(capture(model, images))
+    if not captured.layer_names:
+        raise InvalidInputError("the model has no convolution or linear layer")
     recipe = recipe or Recipe()
     chosen, exact = resolve(multipliers, captured.layer_names)
     data = Calibration(captured, images, recipe.fit_rows, recipe.seed, recipe.activation_range)
@@ -75,9 +77,11 @@ def build(
     captured = data.model
     layers: dict[str, IntegerLayer] = {}
     for name in captured.layer_names:
-        layers[name] = IntegerLayer(captured.nodes[name], captured.layer(name).weight.shape, codings[name])
+        layer = captured.layer(name)
+        coding = fitting_bias(codings[name], layer.bias.double())
+        layers[name] = IntegerLayer(captured.nodes[name], layer.weight.shape, coding)
         ones = torch.ones(layers[name].scale.shape, dtype=torch.float64)
-        layers[name].set_affine(ones, captured.layer(name).bias.double())
+        layers[name].set_affine(ones, layer.bias.double())
     model = ApproxModel(captured, layers, data.encodings, network, exact_layers)
     if recipe.compensate:
         _compensate(model, data, recipe)
@@ -121,6 +125,8 @@ def resolve(
         one = _load(multipliers)
         return dict.fromkeys(layers, one), ()
     chosen: dict[str, Multiplier] = {}
+    if not all(isinstance(key, str) for key in multipliers):
+        raise InvalidInputError("the keys of `multipliers` must be layer names or patterns")
     for key, value in sorted(multipliers.items(), key=lambda item: item[0] not in layers):
         matches = [key] if key in layers else [name for name in layers if fnmatch.fnmatchcase(name, key)]
         if not matches:
@@ -146,15 +152,22 @@ def _load(value: str | Multiplier) -> Multiplier:
 
 
 def _images(calibration: torch.Tensor | Iterable[torch.Tensor]) -> torch.Tensor:
-    if isinstance(calibration, torch.Tensor):
-        images = calibration
-    else:
-        batches = [b[0] if isinstance(b, list | tuple) else b for b in calibration]
-        if not batches or not all(isinstance(b, torch.Tensor) for b in batches):
-            raise InvalidInputError("calibration data must hold at least one tensor of inputs, but it is empty or other")
-        images = torch.cat(batches)
-    if images.dim() < 2 or len(images) == 0:
+    images = calibration if isinstance(calibration, torch.Tensor) else _joined(calibration)
+    if images.dim() < 2 or images.numel() == 0:
         raise InvalidInputError(f"calibration data must not be empty, but got shape {tuple(images.shape)}")
-    if not torch.isfinite(images.float()).all():
+    images = images.detach().float()
+    if not torch.isfinite(images).all():
         raise InvalidInputError("calibration images must be finite, but some values are NaN or infinite")
-    return images.float()
+    return images
+
+
+def _joined(calibration: Iterable[torch.Tensor]) -> torch.Tensor:
+    if not isinstance(calibration, Iterable) or isinstance(calibration, str | Mapping):
+        raise InvalidInputError(f"calibration data must be a tensor or tensors, but got {type(calibration).__name__}")
+    batches = [b[0] if isinstance(b, list | tuple) and b else b for b in calibration]
+    if not batches or not all(isinstance(b, torch.Tensor) and b.dim() >= 2 for b in batches):
+        raise InvalidInputError("calibration data must hold at least one batch of inputs, each a tensor (n, ...)")
+    shapes = {tuple(b.shape[1:]) for b in batches}
+    if len(shapes) > 1:
+        raise InvalidInputError(f"calibration batches must hold inputs of one shape, but got {sorted(shapes)}")
+    return torch.cat(batches)

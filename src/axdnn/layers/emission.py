@@ -32,7 +32,8 @@ class Emission:
         highs = [b for b in (high, self.high) if b is not None]
         new_low, new_high = (max(lows) if lows else None), (min(highs) if highs else None)
         if new_low is not None and new_high is not None and new_low > new_high:
-            new_low = new_high = self.low if self.low is not None and self.low > (high or 0.0) else self.high
+            below = high is not None and self.low is not None and high < self.low
+            new_low = new_high = self.low if below else self.high
         return Emission(self.encoding, new_low, new_high)
 
     def emit(self, value: torch.Tensor, multiplier: torch.Tensor | None = None) -> torch.Tensor:

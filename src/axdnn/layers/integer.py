@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,24 @@ from axdnn.quant import Node
 from axdnn.records import Multiplier
 
 INT32_MAX = 2**31 - 1
+BIAS_STEPS = 2**28  # leaves room for a gain of 1/4 and the offset of the compensation
+
+
+def fitting_bias(coding: LayerCoding, bias: torch.Tensor) -> LayerCoding:
+    """Return a coding under which the bias fits int32: channels whose weights vanish beside their bias become zero.
+
+    Args:
+        coding: of a layer.
+        bias: real, float64 `(c_out,)`.
+    """
+    bias = bias.view(coding.w_scale.shape)
+    needed = bias.abs() / (BIAS_STEPS * coding.encoding.scale)
+    lost = coding.w_scale < needed
+    if not lost.any():
+        return coding
+    zero = torch.tensor(coding.w_zero, dtype=coding.w_codes.dtype)
+    codes = torch.where(lost.unsqueeze(-1), zero, coding.w_codes)
+    return replace(coding, w_codes=codes, w_scale=torch.where(lost, needed, coding.w_scale))
 
 
 class IntegerLayer(nn.Module):
@@ -78,7 +97,7 @@ class IntegerLayer(nn.Module):
         if self.node.op == "linear":
             lead = codes.shape[:-1]
             flat = codes.reshape(-1, codes.shape[-1])
-            raw = approx_matmul(flat, self.w_codes, self.multiplier, path=path).reshape(*lead, -1)
+            raw = approx_matmul(flat, self.w_codes, self.multiplier, path=path).reshape(*lead, self.w_codes.shape[0])
         else:
             raw = approx_conv2d(
                 codes, self.w_codes, self.multiplier, a["stride"], a["padding"], a["dilation"], a["groups"],
@@ -98,9 +117,9 @@ class IntegerLayer(nn.Module):
         a = self.node.attrs
         pad_h, pad_w = a["padding"]
         padded = functional.pad(codes.double(), (pad_w, pad_w, pad_h, pad_h), value=self.coding.encoding.zero_point)
-        ones = torch.ones(self.w_codes.shape, dtype=torch.float64)
-        sums = functional.conv2d(padded, ones, None, a["stride"], 0, a["dilation"], a["groups"])
-        return self.coding.w_zero * sums.to(torch.int64)
+        ones = padded.new_ones(a["groups"], *self.w_codes.shape[1:])  # one window sum a group serves all its channels
+        sums = functional.conv2d(padded, ones, None, a["stride"], 0, a["dilation"], a["groups"]).to(torch.int64)
+        return self.coding.w_zero * sums.repeat_interleave(self.w_codes.shape[0] // a["groups"], dim=1)
 
     def _channel(self, vector: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return vector.view(-1, 1, 1) if self.node.op == "conv2d" else vector

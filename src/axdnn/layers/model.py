@@ -16,15 +16,17 @@ from axdnn.kernels import Path
 from axdnn.layers.emission import Emission, requests_of
 from axdnn.layers.integer import IntegerLayer
 from axdnn.quant import PASSING_OPS, CapturedModel, Encoding, Node, pool_count, pool_sum
-from axdnn.records import Assignment, ExactOperator, Network
+from axdnn.records import Assignment, ExactOperator, InvalidInputError, Network
 
+AtLayer = Callable[[IntegerLayer, torch.Tensor], None]
 Values = dict[str, dict[Emission, torch.Tensor]]
 
 
 class ApproxModel(nn.Module):
     """A network whose layers multiply with chosen circuits.
 
-    Calling it with real inputs `(b, ...)` returns real outputs, float32, the same to the last bit for every kernel path.
+    Calling it with real inputs `(b, ...)` returns real outputs, float32, the same to the last bit for every
+    kernel path, batch split and thread count.
 
     Attributes:
         network: shapes, edges and what stays exact.
@@ -79,7 +81,7 @@ class ApproxModel(nn.Module):
         return self.run(x)
 
     @torch.no_grad()
-    def run(self, x: torch.Tensor, at_layer: Callable[[IntegerLayer, torch.Tensor], None] | None = None) -> torch.Tensor:
+    def run(self, x: torch.Tensor, at_layer: AtLayer | None = None) -> torch.Tensor:
         """Compute the network.
 
         Args:
@@ -98,11 +100,11 @@ class ApproxModel(nn.Module):
         return values[self._output][Emission(None)]
 
     def _compute(
-        self, node: Node, x: torch.Tensor, values: Values, at_layer: Callable[[IntegerLayer, torch.Tensor], None] | None
+        self, node: Node, x: torch.Tensor, values: Values, at_layer: AtLayer | None
     ) -> dict[Emission, torch.Tensor]:
         wanted = self._wanted[node.name]
         if node.op == "input":
-            return {e: e.emit(x.float()) for e in wanted}
+            return {e: e.emit(_checked(x, self.network.input_shape)) for e in wanted}
         if node.is_layer:
             layer = self.layer(node.name)
             codes = values[node.inputs[0]][Emission(layer.coding.encoding)]
@@ -141,12 +143,23 @@ class ApproxModel(nn.Module):
             other, other_encoding = self._codes(node, 1, values)
             return encoding.dequantise(codes) + other_encoding.dequantise(other), None
         if node.op == "avg_pool2d":
-            levels = codes.float() - encoding.zero_point
+            levels = codes.double() - encoding.zero_point  # float64 holds every sum
             unit = torch.tensor(encoding.scale / pool_count(codes, node.attrs), dtype=torch.float64)
-            return pool_sum(levels, node.attrs), unit
+            return pool_sum(levels, node.attrs).float(), unit
         if node.op == "batch_norm":
             shape = (-1, *([1] * (codes.dim() - 2)))
             scale, shift = node.attrs["scale"].view(shape), node.attrs["shift"].view(shape)
             return encoding.dequantise(codes) * scale + shift, None
-        table = node.attrs["apply"](encoding.dequantise(encoding.all_codes()))  # a 256-entry table of codes
-        return table[codes.long() - encoding.code_min], None
+        # A 256-entry table of codes, from float64 so that it is the same on every machine.
+        table = node.attrs["apply"](encoding.dequantise(encoding.all_codes()).double()).float()
+        return table.to(codes.device)[codes.long() - encoding.code_min], None
+
+
+def _checked(x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    if not isinstance(x, torch.Tensor) or tuple(x.shape[1:]) != shape:
+        got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise InvalidInputError(f"the input must have shape (b, {', '.join(map(str, shape))}), but got {got}")
+    x = x.float()
+    if torch.isnan(x).any():
+        raise InvalidInputError("the input must hold numbers, but some values are NaN")
+    return x

@@ -45,7 +45,8 @@ class Recipe:
             "unsigned_coding": ("sign_magnitude", "unsigned"),
         }
         for field, values in allowed.items():
-            if getattr(self, field) not in values:
-                raise InvalidInputError(f"`{field}` must be one of {', '.join(values)}, but got {getattr(self, field)!r}")
+            got = getattr(self, field)
+            if got not in values:
+                raise InvalidInputError(f"`{field}` must be one of {', '.join(values)}, but got {got!r}")
         if self.fit_rows < 16:
             raise InvalidInputError(f"fit_rows >= 16 must hold, but got fit_rows={self.fit_rows}")

@@ -14,6 +14,7 @@ from axdnn.records import InvalidInputError
 CACHE_BYTES = 1 << 29
 SAMPLE_PRODUCTS = 4_000_000  # products of one look at a layer; large layers are sampled more thinly
 MIN_ROWS = 128
+UNFOLDED_VALUES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Calibration:
     def _visit(self, node: Node, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if node.is_layer:
             if not torch.isfinite(output).all():
-                raise InvalidInputError(f"layer {node.name!r} gives values that are not finite on the calibration images")
+                raise InvalidInputError(f"layer {node.name!r} is not finite on the calibration images")
             self.samples[node.name] = self._sample(node, inputs[0])
             if self._targets is not None:
                 self._targets[node.name] = output
@@ -96,7 +97,9 @@ class Calibration:
     def _pick_conv(self, node: Node, x: torch.Tensor, count: int) -> torch.Tensor:
         a, weight = node.attrs, self.model.layer(node.name).weight
         pad_h, pad_w = a["padding"]
-        picked, chunk = [], 32
+        # The unfolded chunk is held at once.
+        chunk = max(1, min(32, UNFOLDED_VALUES // max(1, weight[0].numel() * a["groups"] * x[0, 0].numel())))
+        picked = []
         for first in range(0, len(x), chunk):
             part = functional.pad(x[first : first + chunk], (pad_w, pad_w, pad_h, pad_h)).contiguous()
             size = conv_output_size(part, weight, a["stride"], a["dilation"])

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from axdnn.quant.graph import CapturedModel, FloatLayer, Node, renamed
 
 
 def fold_batch_norm(model: CapturedModel) -> CapturedModel:
     """Return a graph where each batch norm that directly and alone follows a layer is part of that layer.
 
-    `y = s (w x + b) + t` becomes weights `s w` and bias `s b + t`, computed in float64. A batch norm elsewhere stays.
+    `y = s (w x + b) + t` becomes weights `s w` and bias `s b + t`, computed in float64. A batch norm (or another
+    scale and shift per channel) that follows another one joins it; elsewhere it stays.
     """
     consumers = model.consumers()
     layers = {name: model.layer(name) for name in model.layer_names}
+    nodes = dict(model.nodes)
     gone: dict[str, str] = {}
     for node in model.nodes.values():
-        if node.op != "batch_norm":
+        if node.op != "batch_norm" or len(consumers[node.inputs[0]]) != 1:
             continue
         source = gone.get(node.inputs[0], node.inputs[0])
-        if source in layers and len(consumers[node.inputs[0]]) == 1:
+        channel_is_last = source in layers and layers[source].op == "linear" and node.attrs["dims"] != 2
+        if source in layers and not channel_is_last:
             layers[source] = _scaled(layers[source], node)
-            gone[node.name] = source
-    nodes = [renamed(node, gone) for node in model.nodes.values() if node.name not in gone]
-    return model.rebuilt(nodes, layers)
+        elif nodes[source].op == "batch_norm":
+            nodes[source] = _joined(nodes[source], node)
+        else:
+            continue
+        gone[node.name] = source
+    return model.rebuilt([renamed(node, gone) for node in nodes.values() if node.name not in gone], layers)
+
+
+def _joined(first: Node, second: Node) -> Node:
+    """Return `second(first(x))` as one scale and shift."""
+    scale, shift = second.attrs["scale"].double(), second.attrs["shift"].double()
+    both = {
+        "scale": (first.attrs["scale"].double() * scale).float(),
+        "shift": (first.attrs["shift"].double() * scale + shift).float(),
+    }
+    return replace(first, attrs={**first.attrs, **both})
 
 
 def _scaled(layer: FloatLayer, norm: Node) -> FloatLayer:

@@ -177,12 +177,11 @@ def apply_float(node: Node, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
 
 
 def pool_sum(x: torch.Tensor, attrs: dict[str, Any]) -> torch.Tensor:
-    """Sum over the pooling window (of float values, or of integers stored in a float or integer tensor)."""
+    """Sum over the pooling window (of float values, or of integers stored as floats)."""
     if attrs.get("whole"):
         return x.sum(dim=(2, 3), keepdim=attrs["keepdim"])
     kernel, stride, padding = attrs["kernel"], attrs["stride"], attrs["padding"]
-    weight = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
-    return functional.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+    return functional.avg_pool2d(x, kernel, stride, padding, divisor_override=1)
 
 
 def pool_count(x: torch.Tensor, attrs: dict[str, Any]) -> int:

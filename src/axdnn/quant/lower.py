@@ -23,11 +23,22 @@ UNARY: dict[str, Callable[..., torch.Tensor]] = {
     "neg": torch.neg,
     "abs": torch.abs,
 }
+RESHAPES = {"view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "unflatten"}
+# Operators that check shapes or read sizes.
+SILENT = {"sym_size", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range_for_size", "_assert_async"}
 IDENTITY = {"dropout", "clone", "detach", "contiguous", "alias", "feature_dropout", "lift_fresh_copy", "_to_copy", "to"}
 
 
 class Rejected(Exception):
     """An operator that has no rule; the text says why."""
+
+
+def reject_identity(name: str, a: dict[str, Any]) -> None:
+    """Reject dropout that stays active in eval mode, and casts to another type."""
+    if name.endswith("dropout") and a["train"] and a["p"] > 0:
+        raise Rejected("dropout that is active in eval mode")
+    if a.get("dtype") not in (None, torch.float32):
+        raise Rejected(f"a cast to {a['dtype']}")
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -77,8 +88,10 @@ def clamp_attrs(name: str, a: dict[str, Any]) -> dict[str, Any]:
         return {"min": 0.0, "max": 6.0}
     if name == "hardtanh":
         return {"min": float(a["min_val"]), "max": float(a["max_val"])}
-    low, high = a["min"], a["max"]
-    return {"min": None if low is None else float(low), "max": None if high is None else float(high)}
+    low, high = (None if a.get(key) is None else float(a[key]) for key in ("min", "max"))
+    if low is not None and high is not None:
+        low = min(low, high)  # torch: where the bounds cross, the upper one wins
+    return {"min": low, "max": high}
 
 
 def max_pool_attrs(a: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +116,8 @@ def adaptive_avg_attrs(a: dict[str, Any], size: tuple[int, int]) -> dict[str, An
     """Return adaptive average pooling as plain pooling.
 
     Args:
-        a: call arguments. size: height and width of the input.
+        a: call arguments.
+        size: height and width of the input.
     """
     out = pair(a["output_size"])
     if out == (1, 1):
@@ -123,10 +137,86 @@ def mean_attrs(a: dict[str, Any], dims: int) -> dict[str, Any]:
 
 
 def batch_norm_attrs(
-    weight: torch.Tensor | None, bias: torch.Tensor | None, mean: torch.Tensor, var: torch.Tensor, eps: float
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    eps: float,
+    dims: int,
 ) -> dict[str, Any]:
-    """Return batch norm in eval mode as scale and shift per channel, computed in float64."""
-    inverse = torch.rsqrt(var.double() + eps)
+    """Return batch norm in eval mode as scale and shift per channel, computed in float64, and the input's rank."""
+    if running_mean is None or running_var is None:
+        raise Rejected("batch norm without running statistics")
+    inverse = torch.rsqrt(running_var.double() + eps)
     scale = inverse * (weight.double() if weight is not None else 1.0)
-    shift = (bias.double() if bias is not None else 0.0) - mean.double() * scale
-    return {"scale": scale.float().detach(), "shift": shift.float().detach()}
+    shift = (bias.double() if bias is not None else 0.0) - running_mean.double() * scale
+    return {"scale": scale.float().detach(), "shift": shift.float().detach(), "dims": dims}
+
+
+def reshape_attrs(
+    name: str, a: dict[str, Any], before: tuple[Any, ...], after: tuple[Any, ...], batch: Any
+) -> dict[str, Any]:
+    """Return a reshape or permutation that leaves the batch dimension alone.
+
+    Args:
+        name: key of `RESHAPES`.
+        a: call arguments.
+        before: shape of the input.
+        after: shape of the result.
+        batch: size of the batch dimension, a number or a symbol.
+    """
+    if not after or str(after[0]) != str(batch):
+        raise Rejected(f"aten.{name} moves the batch dimension")
+    if name not in ("permute", "transpose"):
+        return {"apply": Reshape(tuple(int(s) for s in after[1:]))}
+    order = list(range(len(before)))
+    if name == "permute":
+        order = [d % len(before) for d in a["dims"]]
+    else:
+        i, j = a["dim0"] % len(before), a["dim1"] % len(before)
+        order[i], order[j] = j, i
+    if order[0] != 0:
+        raise Rejected(f"aten.{name} moves the batch dimension")
+    return {"apply": Permute(tuple(order))}
+
+
+def unary_attrs(name: str, a: dict[str, Any]) -> dict[str, Any]:
+    """Return a function of one value with its extra arguments."""
+    names = {"alpha", "negative_slope", "approximate", "beta", "threshold"}
+    extra = {key: value for key, value in a.items() if key in names and value is not None}
+    if a.get("scale", 1) != 1 or a.get("input_scale", 1) != 1:
+        raise Rejected(f"aten.{name} with scales")
+    return {"function": name, "apply": Unary(name, extra)}
+
+
+class Reshape:
+    """Reshape everything but the batch dimension."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self.sizes = sizes
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the reshaped tensor."""
+        return x.reshape(x.shape[0], *self.sizes)
+
+
+class Permute:
+    """Permute everything but the batch dimension."""
+
+    def __init__(self, order: tuple[int, ...]) -> None:
+        self.order = order
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the permuted tensor."""
+        return x.permute(self.order)
+
+
+class Unary:
+    """A named function of one value with its extra arguments."""
+
+    def __init__(self, name: str, extra: dict[str, Any]) -> None:
+        self.name, self.extra = name, extra
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the function."""
+        return UNARY[self.name](x, **self.extra)
