@@ -34,6 +34,7 @@ COLUMNS = ("energy_ratio", "multiplier_energy_ratio", "loss_points", "evaluation
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
     parser.add_argument("--model", default="lenet5")
@@ -57,7 +58,7 @@ def main() -> None:
 def study(args: argparse.Namespace, cache: Path) -> list[dict[str, Any]]:
     data, trained = load_dataset(args.data), load_model(args.model, args.data)
     splits, rows = splits_of(data), []
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         for strategy in args.strategies:
             request = Request(
                 max_accuracy_loss=args.loss, multipliers=args.multipliers, accelerator=args.accelerator,
@@ -65,7 +66,7 @@ def study(args: argparse.Namespace, cache: Path) -> list[dict[str, Any]]:
             )  # fmt: skip
             result = generate(
                 trained.model, calibration_of(data, seed), splits, request,
-                name=args.model, data=args.data, cache=cache / str(seed),
+                name=args.model, data=args.data, cache=cache / str(seed), codings=cache / "codings",
             )  # fmt: skip
             rows.append(row_of(result))
             print(f"seed {seed} {strategy:8} " + " ".join(f"{c}={rows[-1][c]:.6g}" for c in COLUMNS), flush=True)

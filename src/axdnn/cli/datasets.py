@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import typer
 
-from axdnn.cli.console import Format, progress, show_table
+from axdnn.cli.console import Format, progress, show_json, show_listing
+from axdnn.cli.group import group
 
-app = typer.Typer(no_args_is_help=True)
+app = group("Real data sets.")
 
 
 @app.command("list")
 def list_(format: Format = typer.Option(Format.table, help="Output format.")) -> None:
     """List the data sets."""
     from axdnn.data import dataset_info, list_datasets
-    from axdnn.report import Column, Table
+    from axdnn.report import Column
 
     columns = (
-        Column("name", "name"), Column("shape", "image"), Column("train", "training images", "count"),
-        Column("test", "test images", "count"), Column("licence", "licence"),
+        Column("name", "name"), Column("image_shape", "image"), Column("train_images", "training images", "count"),
+        Column("test_images", "test images", "count"), Column("licence", "licence"),
     )  # fmt: skip
-    rows = []
-    for name in list_datasets():
-        info = dataset_info(name)
-        rows.append((name, "x".join(map(str, info.image_shape)), info.train_images, info.test_images, info.licence))
-    show_table(Table("Data sets", columns, tuple(rows)), format)
+    rows = [
+        {"name": info.name, "image_shape": list(info.image_shape), "classes": list(info.classes),
+         "train_images": info.train_images, "test_images": info.test_images, "sha256": info.sha256,
+         "licence": info.licence}
+        for info in map(dataset_info, list_datasets())
+    ]  # fmt: skip
+    show_listing("Data sets", columns, rows, format)
 
 
 @app.command()
 def get(
     name: str = typer.Argument(help="mnist, fashion-mnist or cifar10."),
-    force: bool = typer.Option(False, help="Fetch again even if the cached copy is good."),
+    force: bool = typer.Option(False, "--force", help="Fetch again even if the cached copy is good."),
+    format: Format = typer.Option(Format.table, help="Output format."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
     """Fetch a data set into the cache and check it."""
     from axdnn.data import get_dataset
 
-    with progress() as show:
+    with progress(quiet) as show:
         path = get_dataset(name, force=force, progress=show)
-    typer.echo(f"{name}: {path}")
+    if format is Format.json:
+        show_json({"name": name, "path": str(path)})
+    else:
+        typer.echo(f"{name}: {path}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import typer
 
-from axdnn.cli.console import Format, progress, show_table, write_bytes
+from axdnn.cli.console import Format, progress, require_folder_place, require_seed, show_json, show_table, write_bytes
 
 
 def explain(
@@ -17,38 +16,49 @@ def explain(
     images: int = typer.Option(500, min=1, help="Held-out images that measure ablation."),
     conductance_images: int = typer.Option(32, min=1, help="Images attributed."),
     steps: int = typer.Option(20, min=2, help="Points on the attribution path."),
-    seed: int = typer.Option(0, min=0, help="Of the calibration images."),
+    seed: int = typer.Option(0, help="Of the calibration images."),
     weights: Path | None = typer.Option(None, help="Checkpoint, instead of the shipped or trained weights."),
     out: Path | None = typer.Option(None, help="Folder for importance.png and scores.json."),
     format: Format = typer.Option(Format.table, help="Output format."),
-    quiet: bool = typer.Option(False, help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
     """Print and draw which layers of a trained network matter, and how well each score ranks them."""
     import json
 
+    from axdnn.records import InvalidInputError
+
+    names = [s.strip() for s in scores.split(",") if s.strip()]
+    if not names:
+        raise InvalidInputError(f"--scores must name at least one score, but got {scores!r}")
+    require_seed(seed)
+    if out is not None:
+        require_folder_place(out)
+
     from axdnn.data import load_dataset
     from axdnn.importance import explain as explain_model
+    from axdnn.importance import load_scorer
     from axdnn.methods import splits_of
     from axdnn.models import load_model
     from axdnn.records import to_builtins
     from axdnn.report import draw_importance, importance_table, scores_data, tau_table, to_png
 
+    for name in names:
+        load_scorer(name)
     with progress(quiet) as show:
-        dataset = load_dataset(data, progress=show)
         trained = load_model(model, data, weights=weights, progress=show)
+        dataset = load_dataset(data, progress=show)
         calibration, splits = splits_of(dataset, seed)
         network, found = explain_model(
-            trained.model, splits["search"].images[:images], calibration=calibration,
-            scores=[s.strip() for s in scores.split(",") if s.strip()], steps=steps,
+            trained.model, splits["search"].images[:images], calibration=calibration, scores=names, steps=steps,
             conductance_images=conductance_images, name=model, progress=show,
         )  # fmt: skip
+    plain = [to_builtins(score) for score in found]
     if format is Format.json:
-        sys.stdout.write(json.dumps([to_builtins(score) for score in found], indent=1) + "\n")
+        show_json(plain)
     else:
         show_table(importance_table(found, network.layer_names), format)
         if len(found) > 1:
             show_table(tau_table(found), format)
     if out is not None:
-        text = json.dumps([to_builtins(score) for score in found], indent=1) + "\n"
-        write_bytes(out / "scores.json", text.encode())
+        write_bytes(out / "scores.json", (json.dumps(plain, indent=1) + "\n").encode())
         write_bytes(out / "importance.png", to_png(draw_importance(scores_data(found, network.layer_names))))

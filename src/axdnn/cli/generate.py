@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import typer
 
-from axdnn.cli.console import progress
-from axdnn.records import InvalidInputError
+from axdnn.cli.console import Format, progress, require_seed
 
 
 def generate(
     model: str = typer.Option(..., help="lenet5, resnet8, resnet14 or resnet20."),
     data: str = typer.Option(..., help="mnist, fashion-mnist or cifar10."),
     out: Path = typer.Option(..., help="Output folder; rerunning with the same settings resumes."),
-    accelerator: str = typer.Option("tpu_v4", help="Name, or path of a YAML file."),
-    multipliers: str = typer.Option("evoapprox8b", help="evoapprox8b, evoapprox8b-signed, or names with commas."),
+    accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
+    multipliers: str = typer.Option("evoapprox8b", help="evoapprox8b, -signed, -unsigned, or names with commas."),
     max_accuracy_loss: float = typer.Option(1.0, help="Percentage points below the exact int8 network."),
     strategy: str = typer.Option("integer", help="integer, greedy, uniform or random."),
     score: str = typer.Option("conductance", help="Importance that guides: conductance, ablation or none."),
-    evaluations: int = typer.Option(30, help="Cap on full evaluations."),
+    evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),
     weights: Path | None = typer.Option(None, help="Checkpoint, instead of the shipped or trained weights."),
-    quiet: bool = typer.Option(False, help="No progress."),
+    format: Format = typer.Option(Format.table, help="Summary as a table, or the whole result as JSON."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
-    """Choose an approximate multiplier for each layer within an accuracy budget, verify it, price it, report it."""
+    """Choose an approximate multiplier for each layer within an accuracy budget, verify it, price it, report it.
+
+    The output folder gets result.json, report.html and figures. Ctrl-C keeps the best so far in study.json.
+    """
     from axdnn.generation import Request
     from axdnn.methods import xai_gen
+    from axdnn.records import to_json
     from axdnn.report import print_summary
 
-    if seed < 0:
-        raise InvalidInputError(f"seed >= 0 must hold, but got seed={seed}")
+    require_seed(seed)
     request = Request(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
         score=score, evaluations=evaluations, seed=seed,
@@ -39,10 +43,25 @@ def generate(
         with progress(quiet) as show:
             outcome = xai_gen(model, data, request, out, weights=weights, progress=show)
     except KeyboardInterrupt:
-        if (out / "study.json").exists():
-            typer.echo(f"interrupted; history and best so far are in {out / 'study.json'}; rerun to resume", err=True)
-        raise typer.Exit(130) from None
+        raise KeyboardInterrupt(f"interrupted; {_kept(out)}") from None
     if outcome.resumed:
         typer.echo(f"{out} was finished already: showing its result", err=True)
+    if format is Format.json:
+        sys.stdout.write(to_json(outcome.result))
+        return
     print_summary(outcome.result)
+    typer.echo(f"result: {out / 'result.json'}")
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def _kept(out: Path) -> str:
+    from axdnn.records import RecordError, Study, load_record
+
+    file = out / "study.json"
+    try:
+        study = load_record(Study, file)
+    except RecordError:
+        return "no evaluation was finished; rerun the same command to start again"
+    best = "the best so far is" if study.best is not None else "no accepted choice is"
+    done = f"{study.full_evaluations} evaluations are saved and {best} in {file}"
+    return f"{done}; rerun the same command to resume"

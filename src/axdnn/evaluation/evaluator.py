@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from axdnn.evaluation.bank import CodingBank
-from axdnn.evaluation.bounds import paired_loss_bound
+from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.outcomes import Outcome, read_outcome, write_outcome
 from axdnn.evaluation.splits import Split, describe, digest_of
 from axdnn.hardware import Accelerator, estimate
@@ -162,6 +162,11 @@ class Evaluator:
             loss_bound=paired_loss_bound(base, found),
         )  # fmt: skip
 
+    def loss_bound(self, assignment: Assignment, split: str, z: float = Z_95) -> float:
+        """Return the one-sided bound of the loss on a split at the normal quantile z."""
+        part = self.splits[split]
+        return paired_loss_bound(self.correct(self.baseline, part), self.correct(assignment, part), z)
+
     def correct(self, assignment: Assignment, split: Split) -> npt.NDArray[np.bool_]:
         """Return, per image, whether the approximate network is right; from the cache if it has been computed."""
         slot = (assignment.key, split.digest)
@@ -211,4 +216,3 @@ class Evaluator:
 def predictions(model: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
     """Return the predicted class of each image, int64 `(n,)`."""
     return torch.cat([model(part).argmax(dim=1) for part in images.split(batch)])
-

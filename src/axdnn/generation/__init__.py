@@ -1,6 +1,6 @@
 """Choose an assignment within an accuracy budget: strategies under one judge, verified by simulation."""
 
-from axdnn.generation.generate import STRATEGIES, Request, Strategy, generate
+from axdnn.generation.generate import generate
 from axdnn.generation.greedy import greedy
 from axdnn.generation.integer import integer
 from axdnn.generation.judge import Judge, Verdict
@@ -9,6 +9,7 @@ from axdnn.generation.prepare import SCORE_NAMES, prepare
 from axdnn.generation.problem import Problem, undominated
 from axdnn.generation.programme import Programme
 from axdnn.generation.random_search import random
+from axdnn.generation.request import STRATEGIES, Request, Strategy
 from axdnn.generation.uniform import uniform
 
 __all__ = [

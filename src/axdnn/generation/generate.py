@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -12,74 +11,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from axdnn.evaluation import CodingBank, Evaluator, OutOfEvaluationsError, Split, predictions
-from axdnn.generation.greedy import greedy
-from axdnn.generation.integer import integer
+from axdnn.evaluation import FULL_SHARE, CodingBank, Evaluator, OutOfEvaluationsError, Split, predictions
 from axdnn.generation.judge import Judge
-from axdnn.generation.prepare import SCORE_NAMES, prepare, score_layers
+from axdnn.generation.prepare import SLACK, prepare, score_layers
 from axdnn.generation.problem import Problem
-from axdnn.generation.random_search import random
-from axdnn.generation.uniform import uniform
+from axdnn.generation.request import STRATEGIES, Request
 from axdnn.hardware import load_accelerator
 from axdnn.layers import Calibration, Recipe
-from axdnn.multipliers import load_multiplier, load_set
+from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import (
+    Assignment,
     Evaluation,
     GenerationResult,
     LayerScores,
-    Multiplier,
     Study,
-    require_finite,
-    unknown_name,
 )
 
-Strategy = Callable[[Judge, np.random.Generator], None]
 Progress = Callable[[str, int, int], None]
-STRATEGIES: dict[str, Strategy] = {"integer": integer, "greedy": greedy, "uniform": uniform, "random": random}
-PROBE_SHARE = 0.1
 PROOF_PRODUCTS = 200_000_000
 PROOF_IMAGES = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a generation run is asked.
-
-    Attributes:
-        max_accuracy_loss: percentage points below the exact-multiplier int8 network.
-        multipliers: `evoapprox8b`, `evoapprox8b-signed`, a comma list, or multipliers themselves.
-        accelerator: name or YAML path.
-        strategy: `integer`, `greedy`, `uniform` or `random`.
-        score: importance that weighs the predicted loss: `conductance`, `ablation` or `none`.
-        evaluations: cap on full evaluations, at least 3.
-        seed: of samples and of the strategy.
-        recipe: conversion switches.
-    """
-
-    max_accuracy_loss: float = 1.0
-    multipliers: str | tuple[Multiplier, ...] = "evoapprox8b"
-    accelerator: str = "tpu_v4"
-    strategy: str = "integer"
-    score: str = "conductance"
-    evaluations: int = 30
-    seed: int = 0
-    recipe: Recipe = field(default_factory=Recipe)
-
-    def __post_init__(self) -> None:
-        """Check what can be checked before any work."""
-        require_finite("max_accuracy_loss", self.max_accuracy_loss, 0.0, 100.0)
-        require_finite("evaluations", self.evaluations, 3)
-        if self.strategy not in STRATEGIES:
-            raise unknown_name("strategy", self.strategy, STRATEGIES)
-        if self.score not in SCORE_NAMES:
-            raise unknown_name("score", self.score, SCORE_NAMES)
-        load_accelerator(self.accelerator)
-        self.candidates()
-
-    def candidates(self) -> tuple[Multiplier, ...]:
-        """Return the multipliers to choose from."""
-        return load_set(self.multipliers) if isinstance(self.multipliers, str) else self.multipliers
 
 
 def generate(
@@ -153,10 +104,11 @@ class _Run:
         )  # fmt: skip
         self.scores: list[LayerScores] = []
         self.best: Evaluation | None = None
+        self.other_images = 0  # of the proof and the float network
 
     def run(self) -> GenerationResult:
         search = self.splits["search"]
-        probe = search.images[: max(1, int(PROBE_SHARE * len(search)))]
+        probe = search.images[: max(1, int(FULL_SHARE * len(search)))]
         recipe = self.bank.recipe
         score = score_layers(
             self.request.score, self.captured, self.network, self.calibration, probe, recipe, self.progress
@@ -166,7 +118,7 @@ class _Run:
             self.network, self.bank, self.request.candidates(), self.exact, self.evaluator.accelerator,
             self.request.max_accuracy_loss / 100.0, score, self.progress,
         )  # fmt: skip
-        judge = Judge(problem, self.evaluator, self.request.strategy, self._better)
+        judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)
         try:
             STRATEGIES[self.request.strategy](judge, np.random.default_rng(self.request.seed))
         except OutOfEvaluationsError:
@@ -196,11 +148,10 @@ class _Run:
         )
 
     def _network_images(self) -> int:
-        return self.evaluator.network_images + sum(s.network_images for s in self.scores)
+        return self.evaluator.network_images + sum(s.network_images for s in self.scores) + self.other_images
 
     def _result(self, judge: Judge, problem: Problem) -> GenerationResult:
         evaluator, test = self.evaluator, self.splits["test"]
-        network_images = self._network_images()
         assignment = problem.assignment(judge.best)
         baseline = evaluator.baseline
         met = bool((judge.best != problem.baseline).any())
@@ -210,6 +161,7 @@ class _Run:
         final = evaluator.accuracy(assignment, test)
         with torch.no_grad():
             floats = predictions(self.captured, test.images).eq(test.labels).double().mean()
+        self.other_images += len(test)
         chosen = evaluator.history[assignment.key]
         chosen = msgspec.structs.replace(chosen, accuracy={**chosen.accuracy, "test": final})
         cost, base_cost = evaluator.cost(assignment), evaluator.cost(baseline)
@@ -225,7 +177,7 @@ class _Run:
             latency_s=cost.latency_s, baseline_latency_s=base_cost.latency_s,
             memory_bytes=cost.memory_bytes, baseline_memory_bytes=base_cost.memory_bytes,
             area_m2=cost.area_m2, baseline_area_m2=base_cost.area_m2,
-            evaluations=evaluator.full_evaluations, network_images=network_images,
+            evaluations=evaluator.full_evaluations, network_images=self._network_images(),
             wall_s=time.monotonic() - self.began, assignment=dict(assignment.multipliers),
             images={**{k: len(v) for k, v in self.splits.items()}, "calibration": len(self.calibration.images)},
             provenance=self.provenance, network=self.network, baseline_cost=base_cost, cost=cost,
@@ -234,15 +186,16 @@ class _Run:
             notes=self._notes(problem),
         )  # fmt: skip
 
-    def _prove(self, assignment: object) -> str:
+    def _prove(self, assignment: Assignment) -> str:
         """Compare the fast paths with the literal reference on held-out images; identical or an error."""
         count = max(4, min(PROOF_IMAGES, PROOF_PRODUCTS // max(self.network.macs, 1)))
         images = self.splits["search"].images[:count]
         if self.progress is not None:
             self.progress(f"literal reference on {len(images)} images", 0, 1)
-        model = self.evaluator.model(assignment)  # type: ignore[arg-type]
+        model = self.evaluator.model(assignment)
         fast = model(images)
         model.path = "reference"
+        self.other_images += 2 * len(images)
         if not torch.equal(fast, model(images)):
             raise AssertionError("the literal reference disagrees with the fast kernels: please report this")
         return f"logits of {len(images)} images identical on the literal reference path"
@@ -262,8 +215,8 @@ class _Run:
 
     def _notes(self, problem: Problem) -> tuple[str, ...]:
         return (
-            f"{len(problem.multipliers)} of {len(self.request.candidates())} multipliers are candidates; the others "
-            "cost no less and are no more accurate in any layer than one of these",
+            f"{len(problem.multipliers)} of {len(self.request.candidates())} multipliers are candidates; each of the others "
+            f"costs no less than one of these, which is at most {SLACK:g} times as noisy in every layer",
             "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
             "split was used once, for the final figure",
             "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",

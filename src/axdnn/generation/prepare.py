@@ -125,5 +125,3 @@ def _weights(network: Network, values: Mapping[str, float] | None) -> Floats:
     raw = np.array([max(values[name], 0.0) for name in network.layer_names])
     mean = float(raw.mean())
     return np.maximum(raw / mean, 0.05) if mean > 0 else np.ones(len(raw))
-
-

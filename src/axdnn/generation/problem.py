@@ -62,7 +62,8 @@ class Problem:
 def undominated(costs: Floats, noise: Floats, keep: int, slack: float = 1.0) -> list[int]:
     """Return candidates that no other one beats in every layer.
 
-    With `slack` above 1 a candidate also goes if one that costs less everywhere is at most that much noisier.
+    With `slack` above 1 a candidate also goes if one that stays costs less everywhere and is at most that much noisier
+    in every layer. Whatever goes is beaten by one that stays.
 
     Args:
         costs: what to pay, lower is better, `(C, M)` for C kinds of cost.
@@ -79,7 +80,12 @@ def undominated(costs: Floats, noise: Floats, keep: int, slack: float = 1.0) -> 
         no_worse = (values <= values[:, [m]]).all(axis=0)
         better = (values < values[:, [m]]).any(axis=0)
         first_equal = no_worse & ~better & (np.arange(values.shape[1]) < m)
-        nearly = (costs < costs[:, [m]]).all(axis=0) & (noise <= slack * noise[:, [m]]).all(axis=0)
-        if m == keep or not ((no_worse & better) | first_equal | nearly).any():
+        if m == keep or not ((no_worse & better) | first_equal).any():
             alive.append(m)
-    return alive
+    kept: list[int] = []  # cheapest first, so that what stands for others has been kept itself
+    for m in sorted(alive, key=lambda m: (*costs[:, m], m)):
+        cheaper = (costs[:, kept] < costs[:, [m]]).all(axis=0)
+        near = (noise[:, kept] <= slack * noise[:, [m]]).all(axis=0)
+        if m == keep or slack <= 1 or not (cheaper & near).any():
+            kept.append(m)
+    return sorted(kept)

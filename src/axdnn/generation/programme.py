@@ -1,12 +1,14 @@
-"""The assignment as a mixed-integer linear programme (HiGHS through SciPy).
+"""The assignment as a mixed-integer linear programme (HiGHS through SciPy), finished by exact local search.
 
 Variables: `x[l, m, n]` is 1 if layer l uses multiplier m on n pods of that kind; `z[m, n]` is 1 if n pods hold m.
 Energy is dynamic energy plus static power times latency; the product of static power (which multipliers the pods hold)
-and latency (how many pods each layer gets) is linearised around a point, then solved again around the solution.
+and latency (how many pods each layer gets) is linearised around a point, then solved again around the solution. A local
+search on exact prices takes out what the linearisation left (the tests compare with exhaustive search).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +17,14 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from axdnn.generation.problem import Floats, Ints, Problem
 
-TIME_LIMIT_S = 10.0
+# A limit on nodes is the same on every machine; the limit on time is a last resort.
+NODE_LIMIT = 5_000
+TIME_LIMIT_S = 60.0
 RELATIVE_GAP = 1e-6
+STARTS = 6
+SOLVES = 2
+TIGHTENINGS = 3
+TOLERANCE = 1e-9
 
 
 class Around(NamedTuple):
@@ -39,6 +47,7 @@ class Programme:
         self.shape = (len(problem.layers), len(problem.multipliers), problem.table.pods)
         layers, kinds, pods = self.shape
         self.n_x, self.n_z = layers * kinds * pods, kinds * pods
+        self.forbidden: set[tuple[int, ...]] = set()
         self.rows: list[sparse.csr_array] = []
         self.low: list[Floats] = []
         self.high: list[Floats] = []
@@ -67,27 +76,115 @@ class Programme:
         row = np.zeros((layers, kinds, pods))
         row[np.arange(layers), choice] = 1.0
         self._add(row.reshape(1, -1), np.zeros((1, self.n_z)), -np.inf, layers - 1.0)
+        self.forbidden.add(tuple(int(m) for m in choice))
 
-    def cheapest(self, most_damage: float) -> Ints | None:
-        """Return the choice of least energy with predicted damage at most `most_damage`, or None."""
-        return self._twice(lambda around: self._solve(self._energy(around), self._damage(), most_damage))
+    def cheapest(self, most_damage: float, starts: Ints | None = None, quick: bool = False) -> Ints | None:
+        """Return the choice of least energy with predicted damage at most `most_damage`, or None if none was found.
 
-    def safest(self, most_energy_j: float) -> Ints | None:
-        """Return the choice of least damage with energy below `most_energy_j`, or None."""
-        unit = self._unit()
-        found = self._twice(lambda around: self._solve(self._damage(), self._energy(around), most_energy_j / unit))
-        if found is not None and float(self.problem.energy_j(found)[0]) >= most_energy_j:
-            return None
-        return found
+        Args:
+            most_damage: limit.
+            starts: choices `(C, L)` to start local searches from, besides the uniform ones.
+            quick: local searches alone, without the programme.
+        """
 
-    def _twice(self, solve: object) -> Ints | None:
-        assert callable(solve)
-        first = solve(self._around(self.problem.baseline))
-        if first is None:
-            return None
-        second = solve(self._around(first))
-        both = np.stack([c for c in (first, second) if c is not None])
-        return np.asarray(both[int(np.argmin(self.problem.energy_j(both)))])
+        def value(choices: Ints) -> Floats:
+            return np.where(
+                self.damage_of(choices) <= most_damage * (1 + TOLERANCE), self.problem.energy_j(choices), np.inf
+            )
+
+        return self._search(
+            value, starts, quick, lambda around: self._solve(self._energy(around), self._damage(), most_damage)
+        )
+
+    def safest(self, most_energy_j: float, starts: Ints | None = None, quick: bool = False) -> Ints | None:
+        """Return the choice of least damage with energy below `most_energy_j`, or None if none was found.
+
+        Args:
+            most_energy_j: limit.
+            starts, quick: as for `cheapest`.
+        """
+
+        def value(choices: Ints) -> Floats:
+            return np.where(self.problem.energy_j(choices) < most_energy_j, self.damage_of(choices), np.inf)
+
+        def solve(around: Around) -> Ints | None:
+            limit = most_energy_j
+            for _ in range(TIGHTENINGS):  # the linearised energy may be a little below the exact one
+                solved = self._solve(self._damage(), self._energy(around), limit / self._unit())
+                if solved is None:
+                    return None
+                excess = float(self.problem.energy_j(solved)[0]) - most_energy_j
+                if excess < 0:
+                    return solved
+                limit -= excess * (1 + 1e-6)
+            return solved
+
+        found = self._search(value, starts, quick, solve)
+        if found is not None:
+            return found
+        cheapest = self.cheapest(np.inf, starts, quick)
+        return None if cheapest is None or not np.isfinite(value(cheapest)[0]) else self._polish(cheapest, value)
+
+    def _search(
+        self, value: Callable[[Ints], Floats], starts: Ints | None, quick: bool,
+        solve: Callable[[Around], Ints | None],
+    ) -> Ints | None:  # fmt: skip
+        """Polish the best starts, solve the programme around the best of them, polish again."""
+        layers, kinds, _ = self.shape
+        uniform = np.repeat(np.arange(kinds)[:, None], layers, axis=1)
+        pool = uniform if starts is None else np.concatenate([uniform, np.atleast_2d(starts)])
+        order = np.argsort(value(pool), kind="stable")[:STARTS]
+        found = [self._polish(pool[i], value) for i in order]
+        best = self._best(found, value)
+        for _ in range(0 if quick else SOLVES):
+            solved = solve(self._around(self.problem.baseline if best is None else best))
+            if solved is None:
+                break
+            found.append(self._polish(solved, value))
+            improved = self._best(found, value)
+            if improved is None or (best is not None and np.array_equal(improved, best)):
+                break
+            best = improved
+        return self._best(found, value)
+
+    def damage_of(self, choices: Ints) -> Floats:
+        """Return the predicted damage of choices `(C, L)`."""
+        return self.damage[np.arange(self.shape[0]), np.atleast_2d(choices)].sum(axis=1)
+
+    def _best(self, found: list[Ints], value: Callable[[Ints], Floats]) -> Ints | None:
+        values = value(np.stack(found))
+        for i in np.argsort(values, kind="stable"):
+            if np.isfinite(values[i]) and tuple(found[i].tolist()) not in self.forbidden:
+                return found[i]
+        return None
+
+    def _polish(self, choice: Ints, value: Callable[[Ints], Floats]) -> Ints:
+        """Improve a choice by exact values: change one layer, two layers, or a kind wherever it is used."""
+        best, best_value = choice, float(value(choice)[0])
+        if tuple(choice.tolist()) in self.forbidden:
+            best_value = np.inf
+        while True:
+            moves = self._moves(best)
+            if not len(moves):
+                return best
+            values = value(moves)
+            i = int(np.argmin(values))
+            if not values[i] < best_value * (1 - 1e-12):
+                return best
+            best, best_value = moves[i], float(values[i])
+
+    def _moves(self, choice: Ints) -> Ints:
+        layers, kinds, _ = self.shape
+        used = np.unique(choice)
+        single = np.repeat(choice[None, :], layers * kinds, axis=0)
+        single[np.arange(layers * kinds), np.repeat(np.arange(layers), kinds)] = np.tile(np.arange(kinds), layers)
+        swaps = [np.where(choice == kind, m, choice) for kind in used for m in range(kinds)]
+        pairs = single[np.isin(single, used).all(axis=1)]  # two layers at once, among the kinds in use
+        double = np.repeat(pairs, layers * len(used), axis=0)
+        spots = np.repeat(np.arange(layers), len(used))
+        double[np.arange(len(double)), np.tile(spots, len(pairs))] = np.tile(np.tile(used, layers), len(pairs))
+        moves = np.unique(np.concatenate([single, np.stack(swaps), double]), axis=0)
+        return np.asarray(moves[[tuple(m) not in self.forbidden for m in moves.tolist()]])
 
     def _around(self, choice: Ints) -> Around:
         prices = self.problem.table.energy(choice)
@@ -100,7 +197,7 @@ class Programme:
 
     def _energy(self, around: Around) -> Floats:
         table = self.problem.table
-        layers, kinds, pods = self.shape
+        layers, _, pods = self.shape
         x = table.dynamic_j[:, :, None] + around.static_w * table.latency_s[:, None, :] + np.zeros(self.shape)
         z = around.latency_s * table.static_w_pod[:, None] * np.arange(1, pods + 1)[None, :]
         constant = around.latency_s * (table.static_w_shared - around.static_w) / layers  # spread over the layers
@@ -112,13 +209,20 @@ class Programme:
 
     def _solve(self, objective: Floats, limited: Floats, limit: float) -> Ints | None:
         scale = max(float(np.abs(objective).max()), 1e-30)
-        reach = max(abs(limit), 1e-30)
-        rows = sparse.vstack([*self.rows, sparse.csr_array(limited[None, :] / reach)])
-        low, high = np.concatenate([*self.low, [-np.inf]]), np.concatenate([*self.high, [limit / reach]])
+        rows, low, high = list(self.rows), list(self.low), list(self.high)
+        most = np.ones(self.n_x + self.n_z)
+        if np.isfinite(limit):
+            alone = limited > limit + TOLERANCE * abs(limit)  # what breaks the limit by itself is out
+            most[: self.n_x][alone[: self.n_x] & (limited.min() >= 0)] = 0.0
+            kept = np.where(most > 0, limited, 0.0)
+            reach = max(float(np.abs(kept).max()), 1e-30)
+            rows.append(sparse.csr_array(kept[None, :] / reach))
+            low.append(np.array([-np.inf]))
+            high.append(np.array([limit / reach + TOLERANCE]))
         result = milp(
-            objective / scale, integrality=np.ones(self.n_x + self.n_z), bounds=Bounds(0, 1),
-            constraints=LinearConstraint(rows, low, high),
-            options={"time_limit": TIME_LIMIT_S, "mip_rel_gap": RELATIVE_GAP},
+            objective / scale, integrality=np.ones(self.n_x + self.n_z), bounds=Bounds(0, most),
+            constraints=LinearConstraint(sparse.vstack(rows), np.concatenate(low), np.concatenate(high)),
+            options={"node_limit": NODE_LIMIT, "time_limit": TIME_LIMIT_S, "mip_rel_gap": RELATIVE_GAP},
         )  # fmt: skip
         if result.x is None:
             return None

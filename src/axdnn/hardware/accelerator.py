@@ -169,7 +169,7 @@ def load_accelerator(name_or_path: str | os.PathLike[str]) -> Accelerator:
             raise InvalidInputError(f"cannot read the accelerator file {text}: {error}") from error
     if text not in (known := list_accelerators()):
         raise unknown_name(
-            "accelerator", text, known, "axdnn.hardware.list_accelerators() names all; a path to a YAML file works too"
+            "accelerator", text, known, "`axdnn accelerators list` prints all of them; a path to a YAML file works too"
         )
     return _shipped(text)
 

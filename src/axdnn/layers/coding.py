@@ -92,7 +92,7 @@ class _Fit:
         return best
 
     def first_look(self) -> float:
-        return min(self._try(family[len(family) // 4], 1.0, centred=False).noise for family in self._encodings())
+        return min(self._try(family[self._first(family)], 1.0, centred=False).noise for family in self._encodings())
 
     def _encodings(self) -> list[list[Encoding]]:
         ranges = candidate_ranges(torch.tensor([self.sample.low, self.sample.high]), self.recipe.activation_range)
@@ -112,12 +112,16 @@ class _Fit:
                 tried[i] = self._try(encodings[i], 1.0, centred=False)
             return tried[i].noise
 
-        spots = range(0, len(encodings), 3)
-        middle = min(spots, key=at)
-        for i in (middle - 1, middle + 1):
-            if 0 <= i < len(encodings):
-                at(i)
-        return min(tried.values(), key=lambda c: c.noise)
+        best = min(range(self._first(encodings) % 3, len(encodings), 3), key=at)
+        while True:  # downhill from the best of every third
+            lower = min(range(max(best - 1, 0), min(best + 2, len(encodings))), key=at)
+            if at(lower) >= at(best):
+                return tried[best]
+            best = lower
+
+    @staticmethod
+    def _first(encodings: list[Encoding]) -> int:
+        return len(encodings) // 4
 
     def _try(self, encoding: Encoding, ratio: float, centred: bool) -> LayerCoding:
         x = encoding.quantise(self.sample.rows)

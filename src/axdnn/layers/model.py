@@ -33,6 +33,7 @@ class ApproxModel(nn.Module):
         assignment: layer -> multiplier name.
         exact_layers: layers that use an exact multiplier, with the reason.
         path: kernel path of every layer; `reference` is the literal one.
+        operator_encodings: (operator, input index) -> codes of that input, for operators that are not layers.
     """
 
     def __init__(
@@ -44,13 +45,13 @@ class ApproxModel(nn.Module):
         exact_layers: tuple[ExactOperator, ...] = (),
     ) -> None:
         super().__init__()
-        self.nodes = captured.nodes
+        self.nodes, self.input_shape = captured.nodes, captured.input_shape
         self.network, self.exact_layers = network, exact_layers
         self.path: Path = "auto"
         self._keys = {name: f"layer{i}" for i, name in enumerate(layers)}
         self._layers = nn.ModuleDict({self._keys[name]: layer for name, layer in layers.items()})
         self._output = captured.output
-        self._encodings = dict(other_encodings)
+        self.operator_encodings = dict(other_encodings)
         self._wanted = requests_of(captured, {n: layer.coding.encoding for n, layer in layers.items()}, other_encodings)
         self._last = {i: node.name for node in self.nodes.values() for i in node.inputs}
 
@@ -104,7 +105,7 @@ class ApproxModel(nn.Module):
     ) -> dict[Emission, torch.Tensor]:
         wanted = self._wanted[node.name]
         if node.op == "input":
-            return {e: e.emit(_checked(x, self.network.input_shape)) for e in wanted}
+            return {e: e.emit(_checked(x, self.input_shape)) for e in wanted}
         if node.is_layer:
             layer = self.layer(node.name)
             codes = values[node.inputs[0]][Emission(layer.coding.encoding)]
@@ -133,7 +134,7 @@ class ApproxModel(nn.Module):
         return pooled.to(inputs[0].dtype)
 
     def _codes(self, node: Node, i: int, values: Values) -> tuple[torch.Tensor, Encoding]:
-        encoding = self._encodings[node.name, i]
+        encoding = self.operator_encodings[node.name, i]
         return values[node.inputs[i]][Emission(encoding)], encoding
 
     def _exact(self, node: Node, values: Values) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from axdnn.records import (
     write_atomic,
 )
 
-RUN_FILE, STUDY_FILE, RESULT_FILE = "run.json", "study.json", "result.json"
+RUN_FILE, STUDY_FILE, RESULT_FILE, LOCK_FILE = "run.json", "study.json", "result.json", ".lock"
 
 
 class RunFolder:
@@ -44,9 +45,14 @@ class RunFolder:
 
     def check(self) -> None:
         """Refuse a folder that is not ours, before anything is created."""
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputFolderError(f"the output folder must be a folder, but {self.path} is a file")
-        if not self.path.exists() or not any(self.path.iterdir()):
+        for place in (self.path, *self.path.parents):
+            if place.exists():
+                break
+        if not place.is_dir():
+            raise OutputFolderError(f"the output folder must be a folder, but {place} is a file")
+        if place != self.path or not any(not _ours(file) for file in self.path.iterdir()):
+            if not os.access(place, os.W_OK):
+                raise OutputFolderError(f"{place} must be writable to hold the output; choose another --out")
             return
         file = self.path / RUN_FILE
         if not file.exists():
@@ -55,8 +61,10 @@ class RunFolder:
             )
         try:
             found = json.loads(file.read_text())
+            if not isinstance(found, dict):
+                raise ValueError("not a mapping of settings")
         except (OSError, ValueError) as error:
-            raise OutputFolderError(f"{file} cannot be read ({error}); choose another folder or delete it") from error
+            raise OutputFolderError(f"{file} cannot be read ({error}); choose another --out or delete it") from error
         if found != self.settings:
             names = sorted({*found, *self.settings})
             changed = [f"{n}: {found.get(n)!r} there, {self.settings.get(n)!r} asked" for n in names
@@ -68,7 +76,10 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         """Create or reopen the folder and lock it."""
         self.check()
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputFolderError(f"cannot make the output folder {self.path}: {error.strerror or error}") from error
         self._acquire()
         if not (self.path / RUN_FILE).exists():
             write_atomic(self.path / RUN_FILE, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
@@ -79,17 +90,17 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release the lock."""
+        """Release the lock; its empty file stays, for removing it would race."""
         if self._lock is not None:
             self._lock.close()
-            (self.path / ".lock").unlink(missing_ok=True)
+            self._lock = None
 
     def _acquire(self) -> None:
         try:
             import fcntl
         except ImportError:  # no advisory locks on this system: two runs in one folder are the user's care
             return
-        self._lock = (self.path / ".lock").open("w")
+        self._lock = (self.path / LOCK_FILE).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -116,12 +127,31 @@ class RunFolder:
             return None
 
     def result(self) -> GenerationResult | None:
-        """Return the finished result, or None."""
+        """Return the finished result, or None.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
         file = self.path / RESULT_FILE
-        return load_record(GenerationResult, file) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return load_record(GenerationResult, file)
+        except RecordError as error:
+            raise RecordError(f"{error}. Delete the file to have it made again") from error
+
+    def drawn(self) -> list[Path]:
+        """Return the report and its figures if the report is there, else nothing."""
+        report = self.path / "report.html"
+        return [report, *sorted((self.path / "figures").glob("*"))] if report.exists() else []
 
     def finish(self, result: GenerationResult) -> GenerationResult:
         """Save the result with the time of all sessions."""
         result = msgspec.structs.replace(result, wall_s=self.wall_s)
         save_record(self.path / RESULT_FILE, result)
         return result
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file is what a run killed at its very start may leave: the lock, or a part of the settings."""
+    return file.name == LOCK_FILE or file.name.startswith(f".{RUN_FILE}.")

@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ import axdnn
 from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
 from axdnn.evaluation import Split
 from axdnn.generation import Request, generate
+from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.methods.run_folder import RunFolder
 from axdnn.models import TrainedModel, list_models, load_model
 from axdnn.multipliers import load_multiplier
-from axdnn.records import GenerationResult, InvalidInputError, unknown_name
+from axdnn.records import CheckpointError, GenerationResult, InvalidInputError, unknown_name
 from axdnn.report import write_report
 
 CALIBRATION_IMAGES = 256
@@ -71,14 +73,15 @@ def xai_gen(
     """
     dataset_info(data)
     if model not in list_models():
-        raise unknown_name("model", model, list_models())
+        raise unknown_name("model", model, list_models(), "`axdnn models list` prints all of them")
     folder = RunFolder(out, _settings(model, data, request, weights))
     folder.check()
     finished = folder.result()
     if finished is not None:
-        return Outcome(finished, tuple(_report(finished, folder.path)), True)
-    dataset = load_dataset(data, progress=progress)
+        files = folder.drawn() or _report(finished, folder.path)
+        return Outcome(finished, tuple(files), True)
     trained = load_model(model, data, weights=weights, progress=progress)
+    dataset = load_dataset(data, progress=progress)
     with folder:
         calibration, splits = splits_of(dataset, request.seed)
         result = generate(
@@ -107,11 +110,27 @@ def _settings(model: str, data: str, request: Request, weights: str | Path | Non
     if not isinstance(request.multipliers, str):
         raise InvalidInputError("a run folder needs multipliers named by text: a set or a comma list")
     return {
-        "method": "xai_gen", "model": model, "data": data, "weights": "" if weights is None else str(weights),
-        "multipliers": request.multipliers, "accelerator": request.accelerator, "strategy": request.strategy,
+        "method": "xai_gen", "model": model, "data": data,
+        "weights": "" if weights is None else _content(Path(weights)),
+        "multipliers": request.multipliers, "accelerator": _chip(request.accelerator), "strategy": request.strategy,
         "score": request.score, "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
         "evaluations": str(request.evaluations), "seed": str(request.seed), "recipe": str(request.recipe),
     }  # fmt: skip
+
+
+def _chip(accelerator: str) -> str:
+    """Name a shipped accelerator by its name, a user's file by its name and content."""
+    if accelerator in list_accelerators():
+        return accelerator
+    return f"{load_accelerator(accelerator).name} sha256:{hashlib.sha256(Path(accelerator).read_bytes()).hexdigest()}"
+
+
+def _content(weights: Path) -> str:
+    """Name a weights file by its content, so that a changed file is another run and a moved one is not."""
+    try:
+        return f"sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()}"
+    except OSError as error:
+        raise CheckpointError(f"the weights file {weights} must be readable, but: {error.strerror or error}") from error
 
 
 def _provenance(dataset: Dataset, trained: TrainedModel) -> dict[str, str]:

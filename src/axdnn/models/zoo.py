@@ -39,7 +39,7 @@ def require_model(name: str) -> str:
         UnknownNameError: it is not.
     """
     if name not in _BUILDERS:
-        raise unknown_name("model", name, _BUILDERS, "`axdnn models` prints all of them")
+        raise unknown_name("model", name, _BUILDERS, "`axdnn models list` prints all of them")
     return name
 
 

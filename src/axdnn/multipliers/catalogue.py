@@ -24,7 +24,7 @@ from axdnn.records import (
 
 EXACT = {"signed": "mul8s_1KV6", "unsigned": "mul8u_1JJQ"}
 SETS = ("evoapprox8b", "evoapprox8b-signed", "evoapprox8b-unsigned")
-HOW_TO_LIST = "`axdnn list` or axdnn.multipliers.catalogue_names() prints them all"
+HOW_TO_LIST = "`axdnn multipliers list` prints them all"
 
 
 class Entry(NamedTuple):

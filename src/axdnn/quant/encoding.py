@@ -8,6 +8,8 @@ import torch
 
 from axdnn.records import InvalidInputError
 
+SMALLEST_LEVEL = 1e-30
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -94,9 +96,14 @@ def range_encoding(low: float, high: float, signed: bool, step_bits: int = 0, sy
             raise InvalidInputError("negative activations need a zero point in an unsigned code")
         top = (levels // 2 if signed else levels) or 1
         below = (128 // step) if signed else 1
-        size = max(high / top, -low / below if signed else 0.0) or 1.0
+        size = _usable(max(high / top, -low / below if signed else 0.0))
         return Encoding(size / step, 0, signed, step_bits)
-    size = (high - low) / levels or 1.0
+    size = _usable((high - low) / levels)
     code_min = -128 if signed else 0
     zero = code_min + step * int(min(max(round(-low / size), 0), levels))
     return Encoding(size / step, zero, signed, step_bits)
+
+
+def _usable(size: float) -> float:
+    """Return a level's size, 1 for a tensor that is zero or so small that float32 cannot hold the inverse."""
+    return size if size > SMALLEST_LEVEL else 1.0

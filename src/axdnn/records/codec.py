@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 import zlib
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,8 +66,8 @@ def from_json(kind: type[T], text: str | bytes, where: str = "the given text") -
         RecordError: the text is not JSON, or not a record of that class and version.
     """
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{where} must be JSON, but: {error}") from error
     if not isinstance(data, dict) or data.get("_type") != kind.__name__:
         got = data.get("_type") if isinstance(data, dict) else type(data).__name__
@@ -74,10 +75,35 @@ def from_json(kind: type[T], text: str | bytes, where: str = "the given text") -
     wanted = _current_version(kind)
     if data.get("_version") != wanted:
         raise RecordError(f"{where} must have _version {wanted} for {kind.__name__}, but got {data.get('_version')!r}")
+    _check_parts(data, where)
     try:
         return msgspec.convert(data, kind, dec_hook=_decode_extra)
-    except (msgspec.ValidationError, ValueError, zlib.error) as error:
+    except (msgspec.ValidationError, ValueError, TypeError, KeyError, zlib.error) as error:
         raise RecordError(f"{where} is not a valid {kind.__name__}: {error}") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"numbers must be finite, but got {text}")
+    return value
+
+
+def _check_parts(data: Any, where: str) -> None:
+    """Check the versions of the records inside a record."""
+    versions = {kind.__name__: _current_version(kind) for kind in Record.__subclasses__()}
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            wanted = versions.get(str(part.get("_type")))
+            if wanted is not None and part.get("_version", wanted) != wanted:
+                raise RecordError(
+                    f"{where} must hold {part['_type']} with _version {wanted}, but got {part['_version']!r}"
+                )
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            walk(inner)
+
+    walk(data)
 
 
 def _current_version(kind: type[Record]) -> int:
@@ -136,12 +162,11 @@ def require_finite(name: str, value: float, low: float = -math.inf, high: float 
     Raises:
         InvalidInputError: otherwise, naming the value.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or not low <= value <= high:
         bounds = f"{low:g} <= {name} <= {high:g}" if math.isfinite(high) else f"{name} >= {low:g}"
         raise InvalidInputError(f"{bounds} must hold (a finite number), but got {name}={value!r}")
-    return float(value)
+    return number

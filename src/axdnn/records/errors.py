@@ -63,6 +63,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], how_to_list: str = 
     if not near:
         folded = {n.casefold(): n for n in names}
         near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=5, cutoff=0.4)]
-    hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(names[:12])}"
+    shown = [*names[:12], *(["..."] if len(names) > 12 else [])]
+    hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(shown)}"
     tail = f". {how_to_list}" if how_to_list else ""
     return UnknownNameError(f"unknown {kind} {name!r}{hint}{tail}")

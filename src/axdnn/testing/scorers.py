@@ -96,11 +96,11 @@ class ScorerLaws:
     def test_the_random_state_is_left_alone(self) -> None:
         """A score draws from generators of its own."""
         context = law_context()
-        before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+        before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
         self.make_scorer().score(context)
         assert torch.equal(before[0], torch.get_rng_state())
         assert before[1] == random.getstate()
-        assert np.array_equal(before[2], np.random.get_state()[1])  # noqa: NPY002
+        assert np.array_equal(before[2], np.random.get_state()[1])
 
     def test_the_model_is_left_as_it_was(self) -> None:
         """No hooks, same mode, same gradient flags, same weights, same images."""
@@ -149,8 +149,8 @@ def _state(model: CapturedModel) -> list[object]:
 @contextmanager
 def _failing(after: int) -> Iterator[None]:
     """Let the networks raise in the middle of run number `after`."""
-    originals = {kind: kind._compute if kind is ApproxModel else kind.apply_node for kind in (CapturedModel, ApproxModel)}
     names = {CapturedModel: "apply_node", ApproxModel: "_compute"}
+    originals = {kind: getattr(kind, name) for kind, name in names.items()}
     left = [4 * after + 3]  # in the middle of a run: operators are counted, each run has at least six
 
     def raising(kind: type) -> object:
@@ -158,7 +158,7 @@ def _failing(after: int) -> Iterator[None]:
             left[0] -= 1
             if left[0] < 0:
                 raise _Interrupted
-            return originals[kind](self, *args, **kwargs)  # type: ignore[operator]
+            return originals[kind](self, *args, **kwargs)
 
         return call
 

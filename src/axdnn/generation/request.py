@@ -1,0 +1,70 @@
+"""`Request`: what a generation run is asked; and the table of strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from axdnn.generation.greedy import greedy
+from axdnn.generation.integer import integer
+from axdnn.generation.judge import Judge
+from axdnn.generation.prepare import SCORE_NAMES
+from axdnn.generation.random_search import random
+from axdnn.generation.uniform import uniform
+from axdnn.hardware import load_accelerator
+from axdnn.layers import Recipe
+from axdnn.multipliers import load_set
+from axdnn.records import InvalidInputError, Multiplier, require_finite, unknown_name
+
+Strategy = Callable[[Judge, np.random.Generator], None]
+STRATEGIES: dict[str, Strategy] = {"integer": integer, "greedy": greedy, "uniform": uniform, "random": random}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a generation run is asked.
+
+    Attributes:
+        max_accuracy_loss: percentage points below the exact-multiplier int8 network.
+        multipliers: `evoapprox8b`, `evoapprox8b-signed`, a comma list, or multipliers themselves.
+        accelerator: name or YAML path.
+        strategy: `integer`, `greedy`, `uniform` or `random`.
+        score: importance that weighs the predicted loss: `conductance`, `ablation` or `none`.
+        evaluations: cap on full evaluations, at least 3.
+        seed: of samples and of the strategy.
+        recipe: conversion switches.
+        accept_tries: most choices sent to the accept split, whose bound then holds for the whole search (see `Judge`);
+            None for any number, with a 95 % bound for each.
+    """
+
+    max_accuracy_loss: float = 1.0
+    multipliers: str | tuple[Multiplier, ...] = "evoapprox8b"
+    accelerator: str = "tpu_v4"
+    strategy: str = "integer"
+    score: str = "conductance"
+    evaluations: int = 30
+    seed: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+    accept_tries: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before any work."""
+        require_finite("max_accuracy_loss", self.max_accuracy_loss, 0.0, 100.0)
+        require_finite("evaluations", self.evaluations, 3)
+        if self.evaluations != int(self.evaluations):
+            raise InvalidInputError(f"`evaluations` must be a whole number, but got {self.evaluations!r}")
+        if self.strategy not in STRATEGIES:
+            raise unknown_name("strategy", self.strategy, STRATEGIES)
+        if self.score not in SCORE_NAMES:
+            raise unknown_name("score", self.score, SCORE_NAMES)
+        if self.accept_tries is not None:
+            require_finite("accept_tries", self.accept_tries, 1, 30)
+        load_accelerator(self.accelerator)
+        if len({m.name for m in self.candidates()}) < len({(m.name, m.id) for m in self.candidates()}):
+            raise InvalidInputError("multipliers of one name must be the same circuit, but two differ: rename one")
+
+    def candidates(self) -> tuple[Multiplier, ...]:
+        """Return the multipliers to choose from."""
+        return load_set(self.multipliers) if isinstance(self.multipliers, str) else self.multipliers

@@ -1,0 +1,132 @@
+"""Commands as a user runs them, in this process or in one of their own; runs on real data that several tests share."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from axdnn.cli.main import run
+from axdnn.data import get_dataset
+
+FEW = "mul8s_1L2N,mul8u_R36,mul8u_13QR"
+
+
+class Done(NamedTuple):
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Finished(NamedTuple):
+    """A finished `axdnn generate`: its arguments, its folder, what it printed."""
+
+    arguments: list[str]
+    folder: Path
+    done: Done
+
+
+def call(*arguments: object) -> Done:
+    """Run a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run([str(argument) for argument in arguments])
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def data_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared cache folder, with MNIST in it."""
+    given = os.environ.get("AXDNN_CACHE")
+    cache = Path(given) if given else tmp_path_factory.mktemp("cache")
+    get_dataset("mnist", cache=cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def cache(data_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of this session that shares the data, so that nothing fitted earlier helps."""
+    own = tmp_path_factory.mktemp("own")
+    (own / "data").symlink_to((data_cache / "data").absolute())
+    return own
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that ask for no data cannot touch a real cache, and write where nobody minds."""
+    monkeypatch.setenv("AXDNN_CACHE", str(tmp_path / "no-cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def axdnn() -> Callable[..., Done]:
+    """Run a command in this process."""
+    return call
+
+
+@pytest.fixture
+def axdnn_data(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Run a command in this process, with MNIST at hand."""
+    monkeypatch.setenv("AXDNN_CACHE", str(cache))
+    return call
+
+
+@pytest.fixture
+def start(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command in a process of its own, with MNIST at hand."""
+    monkeypatch.setenv("AXDNN_CACHE", str(cache))
+    started: list[subprocess.Popen[str]] = []
+
+    def launch(*arguments: object) -> subprocess.Popen[str]:
+        process = popen(*arguments)
+        started.append(process)
+        return process
+
+    yield launch
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def popen(*arguments: object) -> subprocess.Popen[str]:
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "axdnn.cli.main", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The one whole run: all of EvoApprox8b, default strategy, 1 point, in a process of its own."""
+    folder = tmp_path_factory.mktemp("runs") / "deep" / "integer"
+    arguments = ["generate", "--model", "lenet5", "--data", "mnist", "--out", str(folder)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AXDNN_CACHE", str(cache))
+        process = popen(*arguments)
+        out, err = process.communicate(timeout=600)
+    return Finished(arguments, folder, Done(process.returncode, out, err))
+
+
+@pytest.fixture(scope="session")
+def small(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A short run that nothing interrupts: three multipliers, eight evaluations."""
+    folder = tmp_path_factory.mktemp("small") / "random"
+    arguments = ["generate", "--model", "lenet5", "--data", "mnist", "--multipliers", FEW, "--strategy", "random"]
+    arguments += ["--evaluations", "8", "--score", "none", "--seed", "3"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AXDNN_CACHE", str(cache))
+        return Finished(arguments, folder, call(*arguments, "--out", folder))

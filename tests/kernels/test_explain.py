@@ -1,0 +1,149 @@
+"""What `explain` says is what runs, and bad input is refused in words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import axdnn.kernels as kernels
+from axdnn.kernels import PATHS, approx_conv2d, approx_matmul, explain
+from axdnn.multipliers import list_multipliers, load_multiplier
+from axdnn.records import InvalidInputError
+
+EXACT = load_multiplier("exact")
+INT8 = torch.zeros(2, 3, dtype=torch.int8)
+IMAGE = torch.zeros(1, 2, 5, 5, dtype=torch.int8)
+KERNEL = torch.zeros(4, 2, 3, 3, dtype=torch.int8)
+
+
+def test_low_rank_takes_the_factorised_path_and_full_rank_the_look_up(table):
+    plan = explain(EXACT, 10000, 576, 64)
+    assert (plan.path, plan.floats, plan.rank, plan.result) == ("factorised", "float32", 1, "int32")
+    assert "rank 1" in plan.reason
+    plan = explain(table("random"), 10000, 576, 64)
+    assert (plan.path, plan.rank) == ("lookup", None)
+    assert "no exact integer factors" in plan.reason
+    slow = explain(table("rank20"), 10000, 576, 64)
+    assert set(slow.predicted_s) == {"lookup", "factorised", "reference"}
+    assert slow.path == min(("lookup", "factorised"), key=slow.predicted_s.__getitem__)
+
+
+def test_auto_never_takes_the_slow_reference(table):
+    for kind in ("random", "rank1", "extreme"):
+        for m, k, n in ((1, 1, 1), (1, 4096, 4096), (2, 9, 1), (0, 0, 0)):
+            assert explain(table(kind), m, k, n).path != "reference"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_path_that_explain_names_runs(monkeypatch, path):
+    ran = []
+    for module, name in (
+        ("dispatch", "matmul_factorised"),
+        ("dispatch", "matmul_lookup"),
+        ("dispatch", "matmul_reference"),
+    ):
+        function = getattr(kernels.dispatch, name)
+        monkeypatch.setattr(
+            f"axdnn.kernels.{module}.{name}",
+            lambda *a, f=function, n=name: ran.append(n.removeprefix("matmul_")) or f(*a),
+        )
+    approx_matmul(INT8, INT8, EXACT, path=path)
+    plan = explain(EXACT, 2, 3, 2, path)
+    assert ran == [plan.path]
+    assert plan.path == path or path == "auto"
+    assert path == "auto" or "asked for" in plan.reason
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_path_that_explain_names_runs_for_convolutions(monkeypatch, path):
+    ran = []
+    for name in ("conv2d_factorised", "matmul_lookup", "conv2d_reference"):
+        function = getattr(kernels.conv, name)
+        monkeypatch.setattr(f"axdnn.kernels.conv.{name}", lambda *a, f=function, n=name: ran.append(n) or f(*a))
+    approx_conv2d(IMAGE, KERNEL, EXACT, path=path)
+    assert ran[0].endswith(explain(EXACT, 9, 18, 4, path).path)
+    assert len(ran) == 1
+
+
+def test_every_library_circuit_has_an_exact_path():
+    for row in list_multipliers():
+        plan = explain(load_multiplier(row.name), 1000, 1000, 64)
+        assert plan.path in ("factorised", "lookup")
+        assert plan.reason
+
+
+def test_a_forced_path_that_cannot_be_exact_is_refused(table):
+    with pytest.raises(InvalidInputError, match=r"factorised.*lookup"):
+        approx_matmul(INT8, INT8, table("random"), path="factorised")
+    with pytest.raises(InvalidInputError, match=r"factorised.*lookup"):
+        approx_conv2d(IMAGE, KERNEL, table("random"), path="factorised")
+    with pytest.raises(InvalidInputError, match="`path` must be one of auto, reference"):
+        approx_matmul(INT8, INT8, EXACT, path="fast")
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "message"),
+    [
+        (INT8.float(), INT8, r"`x_codes` must be a torch.int8 tensor .* but got torch.float32"),
+        (INT8, INT8.to(torch.uint8), r"`w_codes` must be a torch.int8 tensor .* but got torch.uint8"),
+        (INT8.long(), INT8, "torch.int64"),
+        (INT8.tolist(), INT8, "list"),
+        (INT8[0], INT8, "must have the same k"),
+        (INT8, INT8[:, :2], "must have the same k"),
+        (INT8.expand(2, 2, 3), INT8.expand(3, 2, 3), "must broadcast"),
+    ],
+)
+def test_wrong_operands_of_the_matrix_product(x, w, message):
+    with pytest.raises(InvalidInputError, match=message):
+        approx_matmul(x, w, EXACT)
+
+
+def test_operand_types_follow_the_coding():
+    unsigned = load_multiplier("mul8u_1JJQ")
+    with pytest.raises(InvalidInputError, match="uint8"):
+        approx_matmul(INT8, INT8, unsigned)
+    with pytest.raises(InvalidInputError, match=r"`w_codes` must be a torch\.int8"):
+        approx_matmul(INT8.to(torch.uint8), INT8.to(torch.uint8), unsigned.sign_magnitude())
+    approx_matmul(INT8.to(torch.uint8), INT8, unsigned.sign_magnitude())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x_codes": IMAGE[0]}, "4 dimensions"),
+        ({"w_codes": KERNEL[0]}, "4 dimensions"),
+        ({"x_codes": IMAGE[:, :1]}, "c_in = groups"),
+        ({"groups": 2}, "c_in = groups"),
+        ({"groups": 0}, "c_in = groups"),
+        ({"groups": 1.0}, "c_in = groups"),
+        ({"w_codes": KERNEL[:3, :1], "groups": 2}, "c_out % groups"),
+        ({"stride": 0}, "`stride` must be"),
+        ({"stride": 1.5}, "`stride` must be"),
+        ({"stride": (1, 2, 3)}, "`stride` must be"),
+        ({"stride": True}, "`stride` must be"),
+        ({"stride": None}, "`stride` must be"),
+        ({"padding": -1}, "`padding` must be"),
+        ({"padding": "same"}, "`padding` must be"),
+        ({"dilation": (1, 0)}, "`dilation` must be"),
+        ({"dilation": 3}, "at least the window 7"),
+        ({"pad_code": 128}, "-128 <= pad_code <= 127"),
+        ({"pad_code": -129}, "-128 <= pad_code <= 127"),
+        ({"pad_code": 0.0}, "pad_code"),
+        ({"w_codes": torch.zeros(4, 2, 6, 1, dtype=torch.int8)}, "height 5 must be at least the window 6"),
+    ],
+)
+def test_wrong_arguments_of_the_convolution(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        approx_conv2d(**{"x_codes": IMAGE, "w_codes": KERNEL, "multiplier": EXACT, **arguments})
+
+
+def test_importing_the_kernels_loads_only_what_is_below_them():
+    code = (
+        "import sys, axdnn.kernels as k; assert set(k.__all__) <= set(dir(k)); "
+        "above = ('quant', 'layers', 'importance', 'evaluation', 'generation', 'models', 'data', 'cli'); "
+        "print([m for m in above if f'axdnn.{m}' in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,95 @@
+"""What the composition checks before it works, and the splits it hands out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import axdnn.hardware
+from axdnn.data import Dataset
+from axdnn.generation import Request
+from axdnn.methods import splits_of, xai_gen
+from axdnn.methods.xai_gen import CALIBRATION_IMAGES, _settings
+from axdnn.multipliers import load_multiplier
+from axdnn.records import CheckpointError, InvalidInputError, UnknownNameError
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """A small data set in which each image carries its own number."""
+    images = np.zeros((4000, 1, 4, 4), dtype=np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = np.divmod(np.arange(4000), 256)
+    labels = np.arange(4000) % 10
+    return Dataset(
+        name="numbers", train_images=images, train_labels=labels, test_images=images[:100], test_labels=labels[:100],
+        classes=tuple("0123456789"), source="made here", sha256="",
+    )  # fmt: skip
+
+
+def numbers(images: object) -> set[int]:
+    codes = (np.asarray(images) * 255).round().astype(int)
+    return set((codes[:, 0, 0, 0] * 256 + codes[:, 0, 0, 1]).tolist())
+
+
+def test_splits_do_not_share_images(dataset: Dataset) -> None:
+    calibration, splits = splits_of(dataset, 0)
+    sets = [numbers(calibration), numbers(splits["search"].images), numbers(splits["accept"].images)]
+    assert len(set.union(*sets)) == sum(map(len, sets))
+    assert (len(splits["search"]), len(splits["accept"]), len(splits["test"])) == (400, 400, 100)
+    assert len(calibration) == CALIBRATION_IMAGES
+    assert [name for name, split in splits.items() if name != split.name] == []
+
+
+def test_the_seed_draws_calibration_images_only(dataset: Dataset) -> None:
+    (first, one), (again, _), (other, two) = splits_of(dataset, 0), splits_of(dataset, 0), splits_of(dataset, 1)
+    assert numbers(first) == numbers(again) != numbers(other)
+    assert (first == again).all()
+    for name, split in one.items():
+        assert (split.images == two[name].images).all()
+
+
+def test_names_are_checked_before_anything_is_done(tmp_path: Path) -> None:
+    for model, data, near in (("lenet", "mnist", "lenet5"), ("lenet5", "mnits", "mnist")):
+        with pytest.raises(UnknownNameError, match=near):
+            xai_gen(model, data, Request(), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_folder_needs_names(tmp_path: Path) -> None:
+    request = Request(multipliers=(load_multiplier("exact"),))
+    with pytest.raises(InvalidInputError, match="named by text"):
+        xai_gen("lenet5", "mnist", request, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_change_with_everything_that_changes_the_result(tmp_path: Path) -> None:
+    base = _settings("lenet5", "mnist", Request(), None)
+    assert all(isinstance(value, str) for value in base.values())
+    changes = ("max_accuracy_loss", 2.0), ("multipliers", "exact"), ("accelerator", "edge_16x16"), ("seed", 1)
+    changes += ("strategy", "greedy"), ("score", "none"), ("evaluations", 5)
+    for key, value in changes:
+        changed = _settings("lenet5", "mnist", Request(**{key: value}), None)
+        assert {k for k in base if base[k] != changed[k]} == {key}
+    assert _settings("lenet5", "mnist", Request(max_accuracy_loss=1), None) == base
+
+
+def test_an_accelerator_file_is_known_by_its_content(tmp_path: Path) -> None:
+    shipped = (Path(axdnn.hardware.__file__).parent / "designs" / "edge_16x16.yaml").read_text(encoding="utf-8")
+    one, same, other = (tmp_path / name for name in ("one.yaml", "same.yaml", "other.yaml"))
+    for path, text in ((one, shipped), (same, shipped), (other, shipped + "# changed")):
+        path.write_text(text, encoding="utf-8")
+    keys = [_settings("lenet5", "mnist", Request(accelerator=str(path)), None) for path in (one, same, other)]
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[0]["accelerator"].startswith("edge_16x16 sha256:")
+
+
+def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
+    one, same, other = (tmp_path / name for name in ("one", "same", "other"))
+    for path, content in ((one, b"1"), (same, b"1"), (other, b"2")):
+        path.write_bytes(content)
+    keys = [_settings("lenet5", "mnist", Request(), path) for path in (one, same, other)]
+    assert keys[0] == keys[1] != keys[2]
+    with pytest.raises(CheckpointError, match="absent"):
+        _settings("lenet5", "mnist", Request(), tmp_path / "absent")

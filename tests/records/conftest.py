@@ -1,0 +1,89 @@
+"""One example of every record, with no field left at its default."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from axdnn.records import (
+    Accuracy,
+    Assignment,
+    CostReport,
+    Evaluation,
+    ExactOperator,
+    Figures,
+    GenerationResult,
+    Layer,
+    LayerCost,
+    LayerScores,
+    Multiplier,
+    Network,
+    Record,
+    Study,
+)
+
+FIGURES = Figures(power_w=1e-4, area_m2=7e-10, delay_s=1.5e-9, source="a table", published={"power_mw": "0.1"})
+LAYER = Layer(
+    name="conv1", kind="conv2d", m=4, k=9, n=2, groups=3, input_words=48, output_words=24, in_shape=(3, 4, 4),
+    out_shape=(6, 2, 2), kernel=(3, 3), stride=(2, 2), padding=(1, 1), dilation=(1, 2), has_bias=False,
+)  # fmt: skip
+NETWORK = Network(
+    name="net", layers=(LAYER,), edges=(("input", "conv1"), ("conv1", "output")),
+    exact_operators=(ExactOperator(name="relu", operator="relu", reason="no products"),), input_shape=(3, 4, 4),
+    peak_activation_words=72, captured_by="torch.export",
+)  # fmt: skip
+COST = CostReport(
+    network="net", accelerator="tpu_v4", model="streaming", reading="ideal",
+    layers=(LayerCost(layer="conv1", multiplier="m", pods=2, macs=216, cycles=31, latency_s=0.1 + 0.2,
+                      utilisation=1 / 3, bound="sram", energy_j={"dram": 1e-300, "multiplier": 5e-324},
+                      traffic_bytes={"dram": 0.1}, memory_bytes=99, area_m2=1e-7),),
+    pods={"m": 2}, energy_j=1e-6, latency_s=2e-6, memory_bytes=77, area_m2=3e-4, multiplier_energy_j=1e-9,
+    area_breakdown_m2={"pe": 1e-9}, memory_breakdown_bytes={"weights": 9}, notes=("ä note — µJ",), sources={"a.b": "1"},
+)  # fmt: skip
+ASSIGNMENT = Assignment(multipliers={"conv1": "m"}, pods={"m": 2})
+ACCURACY = Accuracy(split="search", images=5000, accuracy=0.1 + 0.2, baseline_accuracy=0.99, loss_bound=0.7)
+EVALUATION = Evaluation(
+    assignment=ASSIGNMENT, accuracy={"search": ACCURACY}, energy_j=1.0, latency_s=2.0, memory_bytes=3, area_m2=4.0,
+    multiplier_energy_j=5.0, predicted_loss=0.25, strategy="greedy", accepted=False,
+)  # fmt: skip
+SCORES = LayerScores(
+    score="conductance", values={"conv1": 0.5}, settings={"steps": "20"}, images=32, network_images=3200, unit="mean"
+)
+STUDY = Study(
+    settings={"seed": "1"}, evaluations=(EVALUATION,), full_evaluations=3, network_images=12, finished=True,
+    best=EVALUATION, wall_s=1.5,
+)  # fmt: skip
+RESULT = GenerationResult(
+    model="net", data="mnist", accelerator="tpu_v4", multiplier_set="exact,m", strategy="integer", seed=7,
+    max_accuracy_loss=1.0, status="met", reason="within", baseline_accuracy=0.99, accuracy=0.985, energy_j=1e-6,
+    baseline_energy_j=2e-6, multiplier_energy_j=1e-9, baseline_multiplier_energy_j=3e-9, latency_s=1e-6,
+    baseline_latency_s=1e-6, memory_bytes=1, baseline_memory_bytes=2, area_m2=3.0, baseline_area_m2=4.0, evaluations=9,
+    network_images=1234, wall_s=60.0, assignment={"conv1": "m"}, images={"test": 10_000}, provenance={"torch": "2"},
+    float_accuracy=0.991, network=NETWORK, baseline_cost=COST, cost=COST, ideal_cost=COST, ideal_baseline_cost=COST,
+    chosen=EVALUATION, scores=(SCORES,), visited=(EVALUATION, EVALUATION), notes=("a", "b"),
+)  # fmt: skip
+
+
+def multiplier(seed: int = 0) -> Multiplier:
+    table = np.random.default_rng(seed).integers(-(2**31), 2**31, (256, 256))
+    made = Multiplier.from_table(table, signed=True, name="mine", figures=FIGURES, origin="drawn by chance")
+    return made
+
+
+EXAMPLES: tuple[Record, ...] = (
+    FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], ASSIGNMENT, ACCURACY, EVALUATION, SCORES,
+    STUDY, RESULT, multiplier(),
+)  # fmt: skip
+
+
+@pytest.fixture(params=EXAMPLES, ids=lambda record: type(record).__name__)
+def record(request: pytest.FixtureRequest) -> Record:
+    """Each kind of record in turn."""
+    example: Record = request.param
+    return example
+
+
+@pytest.fixture
+def examples() -> tuple[Record, ...]:
+    """All of them."""
+    return EXAMPLES
