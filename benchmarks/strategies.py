@@ -109,8 +109,10 @@ def mean_of(rows: list[dict[str, Any]]) -> dict[str, float]:
 def write(args: argparse.Namespace, rows: list[dict[str, Any]], means: Mapping[str, Any]) -> None:
     settings = {k: v for k, v in vars(args).items() if k not in ("cache", "out")}
     report = {
-        "settings": {**settings, "calibration_images": CALIBRATION_IMAGES, "cost_model": "streaming, buildable, batch 1",
-                     "baseline": "exact-multiplier int8 network on the same images", "splits": "whole"},
+        "settings": {
+            **settings, "calibration_images": CALIBRATION_IMAGES, "cost_model": "streaming, buildable, batch 1",
+            "baseline": "exact-multiplier int8 network on the same images", "splits": "whole",
+        },
         "machine": {"processor": processor(), "torch": torch.__version__, "python": platform.python_version()},
         "mean": means,
         "runs": rows,

@@ -16,12 +16,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import IO, NamedTuple
 
 STRATEGIES = ("integer", "greedy", "uniform", "random")
 AT_ONCE = 2
 GRACE_S = 15.0
+_ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+STOPPING = threading.Event()  # set by Ctrl-C and looked at where no child can be forgotten
 AXDNN = (sys.executable, "-m", "axdnn.cli.main")
 
 
@@ -40,7 +41,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="output folder")
     out: Path = parser.parse_args().out
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: STOPPING.set())
     began = time.monotonic()
     try:
         return demo(out, began)
@@ -70,9 +72,9 @@ def demo(out: Path, began: float) -> int:
                 say(run.strategy, f"finished: {run.folder / 'report.html'}", began)
             if failed:
                 break
-            time.sleep(0.05)
+            _pause()
     finally:
-        stop(running)
+        _end([run.process for run in running])
     if failed:
         run = failed[0]
         print(f"demo: strategy {run.strategy} failed (exit code {run.process.returncode})", file=sys.stderr)
@@ -97,7 +99,7 @@ def start(strategy: str, out: Path, began: float) -> Run:
          "--multipliers", "evoapprox8b", "--max-accuracy-loss", "1", "--strategy", strategy, "--seed", "0",
          "--out", str(folder)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        env=_ENVIRONMENT,
     )  # fmt: skip
     errors: list[str] = []
     assert process.stderr is not None
@@ -111,28 +113,12 @@ def compare(out: Path) -> int:
     """Write the comparison page, unless it is there and newer than every result, and print its table."""
     page, results = out / "comparison.html", [out / strategy / "result.json" for strategy in STRATEGIES]
     if not page.exists() or page.stat().st_mtime < max(result.stat().st_mtime for result in results):
-        return _run_alone("report", *map(str, results), "--out", str(out))
+        return _run_alone("report", *(str(result.parent) for result in results), "--out", str(out))
     from axdnn.records import GenerationResult, load_record
     from axdnn.report import print_comparison
 
     print_comparison([load_record(GenerationResult, result) for result in results])
     return 0
-
-
-def stop(running: list[Run]) -> None:
-    """Interrupt what still runs, wait until it has saved its state, and end it if it does not."""
-    for run in running:
-        if run.process.poll() is None:
-            run.process.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + GRACE_S
-    for run in running:
-        try:
-            run.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            run.process.kill()
-            run.process.wait()
-        for reader in run.readers:
-            reader.join(1.0)
 
 
 def say(strategy: str, message: str, began: float) -> None:
@@ -148,14 +134,33 @@ def _pass_on(stream: IO[str], strategy: str, errors: list[str], began: float) ->
 
 def _run_alone(*arguments: str) -> int:
     """Run one command with our own terminal and return its exit code."""
-    code = subprocess.run([*AXDNN, *arguments], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
-    if code in (130, -signal.SIGINT):
+    process = subprocess.Popen([*AXDNN, *arguments], env=_ENVIRONMENT, start_new_session=True)
+    try:
+        while process.poll() is None:
+            _pause()
+    finally:
+        _end([process])
+    return process.returncode
+
+
+def _pause() -> None:
+    time.sleep(0.05)
+    if STOPPING.is_set():
         raise KeyboardInterrupt
-    return code
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _end(processes: list[subprocess.Popen[str]]) -> None:
+    """Interrupt what still runs, wait until it has saved its state, and end it if it does not."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + GRACE_S
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":

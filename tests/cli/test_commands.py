@@ -75,18 +75,19 @@ def test_train(axdnn_data: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_report_draws_a_run_again(small: Any, axdnn: Command, tmp_path: Path) -> None:
+def test_report_draws_a_run_again(small: Any, axdnn: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_record(tmp_path / "copy" / "result.json", load_record(GenerationResult, small.folder / "result.json"))
     done = axdnn("report", tmp_path / "copy")
     assert (done.code, done.err) == (0, "")
     assert (tmp_path / "copy" / "report.html").exists()
     assert str(tmp_path / "copy" / "report.html") in done.out
+    monkeypatch.setattr("axdnn.report.write_report", lambda *_, **__: [])
     done = axdnn("report", tmp_path / "copy" / "result.json", "--format", "json")
     assert done.out == (tmp_path / "copy" / "result.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.data
-def test_report_compares_runs(small: Any, axdnn: Command, tmp_path: Path) -> None:
+def test_report_compares_runs(small: Any, axdnn: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = load_record(GenerationResult, small.folder / "result.json")
     for name in ("random", "greedy"):
         save_record(tmp_path / name / "result.json", msgspec.structs.replace(result, strategy=name))
@@ -94,6 +95,7 @@ def test_report_compares_runs(small: Any, axdnn: Command, tmp_path: Path) -> Non
     done = axdnn("report", *runs)
     assert done.code == 0
     assert str(tmp_path / "comparison.html") in done.out
+    monkeypatch.setattr("axdnn.report.write_report", lambda *_, **__: [])
     done = axdnn("report", *runs, "--out", tmp_path / "page", "--format", "json")
     assert [row["strategy"] for row in json.loads(done.out)["rows"]] == ["random", "greedy"]
     assert (tmp_path / "page" / "comparison.html").exists()

@@ -55,7 +55,8 @@ def score(b: int, c: int, n: int, loss: float) -> float:
     The standard deviation is that of the most likely probabilities whose difference is the supposed loss.
 
     Args:
-        b, c: images that only the exact, only the approximate network gets right.
+        b: images that only the exact network gets right.
+        c: images that only the approximate one gets right.
         n: images.
         loss: supposed, between -1 and 1.
     """

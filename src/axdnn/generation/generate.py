@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -119,10 +120,8 @@ class _Run:
             self.request.max_accuracy_loss / 100.0, score, self.progress,
         )  # fmt: skip
         judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)
-        try:
+        with contextlib.suppress(OutOfEvaluationsError):
             STRATEGIES[self.request.strategy](judge, np.random.default_rng(self.request.seed))
-        except OutOfEvaluationsError:
-            pass
         return self._result(judge, problem)
 
     def _seen(self, message: str, done: int, total: int) -> None:
@@ -215,8 +214,8 @@ class _Run:
 
     def _notes(self, problem: Problem) -> tuple[str, ...]:
         return (
-            f"{len(problem.multipliers)} of {len(self.request.candidates())} multipliers are candidates; each of the others "
-            f"costs no less than one of these, which is at most {SLACK:g} times as noisy in every layer",
+            f"{len(problem.multipliers)} of {len(self.request.candidates())} multipliers are candidates; each of the "
+            f"others costs no less than one of these, which is at most {SLACK:g} times as noisy in every layer",
             "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
             "split was used once, for the final figure",
             "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",

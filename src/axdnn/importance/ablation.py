@@ -1,4 +1,4 @@
-"""Measured single-layer ablation: how much the output suffers when one layer alone is approximate. The truth to rank by."""
+"""Measured single-layer ablation, the truth to rank by: what the output suffers when one layer alone is approximate."""
 
 from __future__ import annotations
 

@@ -144,8 +144,9 @@ def conductance(
         score="conductance",
         values=grouped(values, groups),
         settings={
-            "aggregation": aggregation, "groups": ",".join(f"{k}={v}" for k, v in (groups or {}).items()), "classes": ",".join(map(str, classes)), "steps": str(steps),
+            "aggregation": aggregation, "classes": ",".join(map(str, classes)), "steps": str(steps),
             "baseline": str(baseline) if isinstance(baseline, int | float) else "tensor",
+            "groups": ",".join(f"{pattern}={unit}" for pattern, unit in (groups or {}).items()),
         },
         images=len(images),
         network_images=1 + len(images) * (steps + 1) * total,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -14,6 +15,7 @@ from axdnn.multipliers import classify
 from axdnn.quant import Encoding, candidate_ranges, range_encoding
 from axdnn.records import Multiplier
 
+CodeRule = Literal["expected", "centred", "nearest"]
 WEIGHT_RATIOS = (0.8, 0.6)
 UNSIGNED_WEIGHT_ZERO = 128
 MOST_STEP_BITS = 7  # a constant table ignores all 8 bits; a code still needs two levels
@@ -86,13 +88,13 @@ class _Fit:
         if self.recipe.activation_range != "error" or self.recipe.weight_codes != "optimal":
             return best
         for ratio in WEIGHT_RATIOS:
-            best = _better(best, self._try(best.encoding, ratio, centred=False))
+            best = _better(best, self._try(best.encoding, ratio))
         for ratio in (1.0, WEIGHT_RATIOS[0]):
-            best = _better(best, self._try(best.encoding, ratio, centred=True))
-        return best
+            best = _better(best, self._try(best.encoding, ratio, "centred"))
+        return _better(best, self._try(best.encoding, 1.0, "nearest"))
 
     def first_look(self) -> float:
-        return min(self._try(family[self._first(family)], 1.0, centred=False).noise for family in self._encodings())
+        return min(self._try(family[self._first(family)]).noise for family in self._encodings())
 
     def _encodings(self) -> list[list[Encoding]]:
         ranges = candidate_ranges(torch.tensor([self.sample.low, self.sample.high]), self.recipe.activation_range)
@@ -109,7 +111,7 @@ class _Fit:
 
         def at(i: int) -> float:
             if i not in tried:
-                tried[i] = self._try(encodings[i], 1.0, centred=False)
+                tried[i] = self._try(encodings[i])
             return tried[i].noise
 
         best = min(range(self._first(encodings) % 3, len(encodings), 3), key=at)
@@ -123,13 +125,14 @@ class _Fit:
     def _first(encodings: list[Encoding]) -> int:
         return len(encodings) // 4
 
-    def _try(self, encoding: Encoding, ratio: float, centred: bool) -> LayerCoding:
+    def _try(self, encoding: Encoding, ratio: float = 1.0, rule: CodeRule = "expected") -> LayerCoding:
         x = encoding.quantise(self.sample.rows)
         scale = self._weight_scale(ratio)
         target = self.sample.weight.double() / scale.unsqueeze(-1)
-        codes = self._optimal_codes(x, encoding, target, centred)
-        if self.recipe.weight_codes == "nearest":
+        if rule == "nearest" or self.recipe.weight_codes == "nearest":
             codes = self._nearest_codes(target)
+        else:
+            codes = self._optimal_codes(x, encoding, target, rule == "centred")
         noise = self._noise(x, codes, encoding, scale)
         return LayerCoding(self.multiplier, encoding, codes, scale, self.w_zero, noise)
 
