@@ -22,10 +22,10 @@ demo: setup
 	$(BIN)/python examples/demo.py --out runs/demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --durations=10
 
 test-all: setup
-	$(BIN)/python -m pytest --durations=25
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Rewrite the computed parts of the documents: tables and counts between `<!-- begin:NAME -->` and `<!-- end:NAME -->`.
 
-    python tools/make_docs.py            # rewrites
-    python tools/make_docs.py --check    # fails if anything is not current (a test runs this)
+python tools/make_docs.py            # rewrites
+python tools/make_docs.py --check    # fails if anything is not current (a test runs this)
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def strategies() -> str:
     report = json.loads(STRATEGIES.read_text())
     runs = report["runs"]
     lines = [
-        "| strategy | energy / exact | multiplier energy | test loss, points (mean, worst) | evaluations | images through the network |",
+        "| strategy | energy / exact | multiplier energy | test loss, points (mean, worst) | evaluations "
+        "| images through the network |",
         "|---|---|---|---|---|---|",
     ]
     for name, mean in report["mean"].items():
@@ -40,8 +41,8 @@ def strategies() -> str:
     exact = runs[0]
     lines.append(
         f"\nMeans of {seeds} seeds (each draws its own calibration images). Exact int8 baseline: "
-        f"{100 * exact['baseline_accuracy']:.2f} % on 10,000 test images, {exact['baseline_energy_j'] * 1e6:.3g} uJ of which "
-        f"{exact['baseline_multiplier_energy_j'] * 1e9:.3g} nJ in multipliers. Made by `make bench`."
+        f"{100 * exact['baseline_accuracy']:.2f} % on 10,000 test images, "
+        f"{exact['baseline_energy_j'] * 1e6:.3g} uJ of which {exact['baseline_multiplier_energy_j'] * 1e9:.3g} nJ in multipliers. Made by `make bench`."
     )
     return "\n".join(lines)
 
@@ -55,8 +56,8 @@ def library() -> str:
     ranks = sorted(row.rank for row in tables)
     names = len(tables) + sum(len(row.aliases) for row in tables)
     return (
-        f"EvoApprox8b: {len(tables)} distinct tables under {names} names, {sum(r.coding == 'signed' for r in tables)} signed "
-        f"and {sum(r.coding == 'unsigned' for r in tables)} unsigned; with the operands of asymmetric ones swapped, "
+        f"EvoApprox8b: {len(tables)} distinct tables under {names} names, "
+        f"{sum(r.coding == 'signed' for r in tables)} signed and {sum(r.coding == 'unsigned' for r in tables)} unsigned; with the operands of asymmetric ones swapped, "
         f"{len(rows)} entries. Of the {kinds['signed', 'approximate'] + kinds['signed', 'reduced_precision']} signed circuits "
         f"that are not exact, {kinds['signed', 'reduced_precision']} are exact products of truncated operands "
         f"({', '.join(reduced)}). "
@@ -67,7 +68,9 @@ def library() -> str:
 
 def catalogue() -> str:
     """Return the whole catalogue as a table."""
-    lines = ["| name | also called | coding | class | rank | MAE % | WCE % | EP % | MRE % | power / exact | area / exact |"]
+    lines = [
+        "| name | also called | coding | class | rank | MAE % | WCE % | EP % | MRE % | power / exact | area / exact |"
+    ]
     lines.append("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in list_multipliers("evoapprox8b"):
         if row.transposed:

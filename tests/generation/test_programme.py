@@ -97,7 +97,9 @@ def test_what_cannot_be_met(problem: Callable[..., Problem]) -> None:
     assert programme.safest(least * (1 + 1e-9)) is not None
 
 
-def test_starts_do_no_harm_and_results_repeat(problem: Callable[..., Problem], capfd: pytest.CaptureFixture[str]) -> None:
+def test_starts_do_no_harm_and_results_repeat(
+    problem: Callable[..., Problem], capfd: pytest.CaptureFixture[str]
+) -> None:
     p = problem(7, layers=4, kinds=5, pods=4)
     rng = np.random.default_rng(0)
     most = 0.3 * float(p.damage.max())

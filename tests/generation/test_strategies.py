@@ -41,9 +41,9 @@ def play(problem: Callable[..., Problem], known_truth: Any) -> Callable[..., tup
 
 
 @EVERY
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_what_comes_out_was_accepted_and_the_cap_is_kept(play: Callable[..., Any], name: str, seed: int) -> None:
-    for cap, shift in ((3, 0.0), (4, 0.0), (30, 0.0), (30, 0.003)):
+    for cap, shift in ((3, 0.0), (4, 0.0), (16, 0.0), (16, 0.003)):
         judge, evaluator = play(name, seed, cap, shift=shift)
         assert evaluator.full_evaluations <= cap
         assert len(evaluator.calls) == len(set(evaluator.calls)), "nothing is tried twice"
@@ -66,25 +66,26 @@ def test_nothing_acceptable_gives_the_exact_network(play: Callable[..., Any], na
 
 
 @EVERY
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_larger_budget_never_costs_more(play: Callable[..., Any], name: str, seed: int) -> None:
     """With exact losses and evaluations to spare: true of `uniform` and `random` by construction, checked for all."""
-    energies = [play(name, seed, 400, budget, kinds=5, layers=3)[0].best_energy_j for budget in (0.003, 0.01, 0.05, 0.9)]
+    budgets = (0.003, 0.01, 0.05, 0.9)
+    energies = [play(name, seed, 60, budget, kinds=4, layers=2)[0].best_energy_j for budget in budgets]
     assert energies == sorted(energies, reverse=True)
 
 
 @pytest.mark.parametrize("name", ["integer", "greedy", "random"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_more_evaluations_never_cost_more(play: Callable[..., Any], name: str, seed: int) -> None:
     """These do not look at what is left, so a longer run begins with the shorter one. `uniform` plans with it."""
-    runs = [play(name, seed, cap) for cap in (4, 8, 15, 30)]
+    runs = [play(name, seed, cap) for cap in (4, 8, 15)]
     for (short, _), (long, evaluator) in zip(runs, runs[1:], strict=False):
         assert long.best_energy_j <= short.best_energy_j
         calls = short.evaluator.calls
         assert evaluator.calls[: len(calls) - 1] == calls[:-1]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_uniform_with_evaluations_to_spare_is_the_optimum(play: Callable[..., Any], seed: int) -> None:
     judge, evaluator = play("uniform", seed, 50)
     p = judge.problem
@@ -98,9 +99,9 @@ def test_uniform_with_evaluations_to_spare_is_the_optimum(play: Callable[..., An
 
 def test_integer_beats_the_others_on_average_under_the_same_cap(play: Callable[..., Any]) -> None:
     saved: dict[str, list[float]] = {name: [] for name in NAMES}
-    for seed in range(12):
+    for seed in range(8):
         for name in NAMES:
-            judge, _ = play(name, seed, 20, layers=6, kinds=10)
+            judge, _ = play(name, seed, 14, layers=6, kinds=10)
             saved[name].append(judge.best_energy_j / float(judge.problem.energy_j(judge.problem.baseline)[0]))
     means = {name: float(np.mean(v)) for name, v in saved.items()}
     assert min(means, key=lambda n: means[n]) == "integer", means

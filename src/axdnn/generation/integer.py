@@ -46,7 +46,10 @@ def _propose(judge: Judge, predictor: LossPredictor, spread: float) -> Ints | No
     tried = np.array(list(judge.tried), dtype=np.int64)
     for known in tried:
         programme.forbid(known)
-    safest = programme.safest(judge.best_energy_j * (1 - 1e-6), tried)
+    most_energy = judge.best_energy_j * (1 - 1e-6)
+    safest = programme.safest(most_energy, tried, quick=True)
+    if safest is None:
+        safest = programme.safest(most_energy, tried)
     if safest is None or predictor.predict(safest) > HOPELESS * judge.problem.budget + 1e-12:
         return None
     limit = _limit(judge)

@@ -1,6 +1,7 @@
 """Approximate integer layers: choosing codes, converting a model, computing with it."""
 
-from axdnn.layers.coding import LayerCoding, coded, fit_coding, regress, screen_noise
+from axdnn.layers.closed_forms import regress
+from axdnn.layers.coding import LayerCoding, coded, fit_coding, screen_noise
 from axdnn.layers.convert import Multipliers, approximate, build, resolve
 from axdnn.layers.integer import IntegerLayer
 from axdnn.layers.model import ApproxModel

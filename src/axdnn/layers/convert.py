@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
-from axdnn.layers.coding import LayerCoding, fit_coding, regress
+from axdnn.layers.closed_forms import regress
+from axdnn.layers.coding import LayerCoding, fit_coding
 from axdnn.layers.integer import IntegerLayer, fitting_bias
 from axdnn.layers.model import ApproxModel
 from axdnn.layers.recipe import Recipe

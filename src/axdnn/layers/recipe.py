@@ -20,7 +20,7 @@ class Recipe:
         align: match scale, clipping and rounding to the operand codes the circuit can tell apart.
         activation_range: `error` (least output error), `percentile` (99.9 %) or `minmax`.
         weight_codes: `optimal` stores the code whose products fit best under the layer's activation histogram,
-            `nearest` the code of the nearest value.
+            or the code of the nearest value where that leaves less output error; `nearest` always takes the latter.
         compensate: fold a gain and an offset per output channel, regressed on calibration images, into scale and bias.
         in_order: calibrate layers in order, each on the already approximate input; otherwise each on exact input.
         unsigned_coding: around unsigned circuits, `sign_magnitude` weights or `unsigned` weights with a zero point.

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from axdnn.quant.affine import AFFINE, affine_attrs
+from axdnn.quant.fx_nodes import attribute, dims_of, layer_path, place_of
 from axdnn.quant.graph import CapturedModel, FloatLayer, Node
 from axdnn.quant.lower import (
     IDENTITY,
@@ -75,7 +76,7 @@ class Builder:
             try:
                 self._visit(node)
             except Rejected as fault:
-                self.faults.append(f"{_where(node)}: {fault}")
+                self.faults.append(f"{place_of(node)}: {fault}")
                 self.alias[node.name] = node.name
         if self.faults:
             listed = "; ".join(dict.fromkeys(self.faults))
@@ -90,10 +91,10 @@ class Builder:
         if node.op == "placeholder" and node.name not in self.tensors:
             if self.batch is not None:
                 raise Rejected("the model must take one tensor")
-            self.batch = _dims(node)[0]
+            self.batch = dims_of(node)[0]
             self._add(node, "input", ())
         elif node.op == "get_attr":
-            tensor = _attribute(self.module, node.target)
+            tensor = attribute(self.module, node.target)
             if not isinstance(tensor, torch.Tensor):
                 raise Rejected(f"a stored {type(tensor).__name__}")
             self.tensors[node.name] = (self.tensor_names.get(tensor.data_ptr(), str(node.target)), tensor)
@@ -147,8 +148,9 @@ class Builder:
             if isinstance(node.meta.get("val"), torch.SymInt | int | bool):
                 return
             raise Rejected(f"{node.target}")
-        full = node.target._schema.name.removeprefix("aten::")
-        name = full.removesuffix("_")
+        name = node.target._schema.name.removeprefix("aten::").removesuffix(
+            "_"
+        )  # tracing renames what changes in place
         a = arguments(node.target, node.args, node.kwargs)
         if name in SILENT:
             return
@@ -161,9 +163,6 @@ class Builder:
             raise Rejected("aten.addmm; use torch.nn.functional.linear")
         else:
             self._plain(node, name, a)
-        if full != name:  # in place: later readers of the operand see the result
-            old, new = self.alias[node.args[0].name], self.alias[node.name]
-            self.alias.update({key: new for key, value in self.alias.items() if value == old})
 
     def _is_stored(self, node: Any) -> bool:
         return isinstance(node, torch.fx.Node) and node.name in self.tensors
@@ -204,12 +203,12 @@ class Builder:
 
     def _plain(self, node: Any, name: str, a: dict[str, Any]) -> None:
         if name == "cat":
-            if a["dim"] % len(_dims(node)) == 0:
+            if a["dim"] % len(dims_of(node)) == 0:
                 raise Rejected("cat over the batch")
             self._add(node, "cat", tuple(self._value(i) for i in a["tensors"]), {"dim": a["dim"]})
             return
         if name in AFFINE and not (self._is_activation(a["self"]) and self._is_activation(a["other"])):
-            source, attrs = affine_attrs(name, a, self.tensors, _dims(node))
+            source, attrs = affine_attrs(name, a, self.tensors, dims_of(node))
             self._add(node, "batch_norm", (self._value(source),), attrs)
             return
         if name == "add":
@@ -221,7 +220,7 @@ class Builder:
         self._add(node, op, (self._value(node.args[0]),), attrs)
 
     def _one_input(self, node: Any, name: str, a: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        shape = _dims(node.args[0])
+        shape = dims_of(node.args[0])
         if name in CLAMPS:
             return "clamp", clamp_attrs(name, a)
         if name == "batch_norm":
@@ -238,33 +237,7 @@ class Builder:
         if name == "mean":
             return "avg_pool2d", mean_attrs(a, len(shape))
         if name in RESHAPES:
-            return "reshape", reshape_attrs(name, a, shape, _dims(node), self.batch)
+            return "reshape", reshape_attrs(name, a, shape, dims_of(node), self.batch)
         if name in UNARY:
             return "unary", unary_attrs(name, a)
         raise Rejected(f"aten.{name}")
-
-
-def layer_path(tensor_name: str) -> str:
-    """Return the path of the module that owns a weight, or of the parameter itself where it is not named weight."""
-    path = tensor_name.partition(".parametrizations.")[0]
-    parent, _, leaf = path.rpartition(".")
-    return parent if leaf in ("weight", "weight_g", "weight_v", "weight_orig") else path
-
-
-def _attribute(module: torch.nn.Module, target: str) -> Any:
-    value: Any = module
-    for part in target.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def _dims(node: Any) -> tuple[Any, ...]:
-    value = node.meta.get("val") if isinstance(node, torch.fx.Node) else None
-    return tuple(value.shape) if value is not None and hasattr(value, "shape") else ()
-
-
-def _where(node: Any) -> str:
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path = stack[-1][0] if stack and not str(stack[-1][0]).startswith("_") else ""
-    target = node.target if node.op == "call_function" else node.name
-    return f"{target} in {path!r}" if path else f"{target}"
