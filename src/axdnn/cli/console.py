@@ -170,9 +170,10 @@ def require_folder_place(path: Path) -> None:
             raise InvalidInputError(f"{path} must be a folder or free to become one, but {place} is a file")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, quiet: bool = False) -> None:
     """Write a file atomically and say so."""
     from axdnn.records import write_atomic
 
     write_atomic(path, data)
-    print(f"wrote {path}", file=sys.stderr)
+    if not quiet:
+        print(f"wrote {path}", file=sys.stderr)

@@ -18,7 +18,7 @@ def explain(
     steps: int = typer.Option(20, min=2, help="Points on the attribution path."),
     seed: int = typer.Option(0, help="Of the calibration images."),
     weights: Path | None = typer.Option(None, help="Checkpoint, instead of the shipped or trained weights."),
-    out: Path | None = typer.Option(None, help="Folder for importance.png and scores.json."),
+    out: Path | None = typer.Option(None, help="Folder for the files; default runs/explain-MODEL-DATA."),
     format: Format = typer.Option(Format.table, help="Output format."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
@@ -31,8 +31,8 @@ def explain(
     if not names:
         raise InvalidInputError(f"--scores must name at least one score, but got {scores!r}")
     require_seed(seed)
-    if out is not None:
-        require_folder_place(out)
+    out = out or Path("runs") / f"explain-{model}-{data}"
+    require_folder_place(out)
 
     from axdnn.data import load_dataset
     from axdnn.importance import explain as explain_model
@@ -59,6 +59,5 @@ def explain(
         show_table(importance_table(found, network.layer_names), format)
         if len(found) > 1:
             show_table(tau_table(found), format)
-    if out is not None:
-        write_bytes(out / "scores.json", (json.dumps(plain, indent=1) + "\n").encode())
-        write_bytes(out / "importance.png", to_png(draw_importance(scores_data(found, network.layer_names))))
+    write_bytes(out / "scores.json", (json.dumps(plain, indent=1) + "\n").encode(), quiet)
+    write_bytes(out / "importance.png", to_png(draw_importance(scores_data(found, network.layer_names))), quiet)

@@ -17,7 +17,7 @@ from axdnn.quant import Encoding
 from axdnn.records import Multiplier
 
 # Raise when the fit changes: files of other versions are not read.
-FIT_VERSION = 2
+FIT_VERSION = 3
 
 
 class CodingBank:

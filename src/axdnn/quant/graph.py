@@ -46,7 +46,8 @@ class FloatLayer(nn.Module):
 
     Attributes:
         weight: `(c_out, c_in / groups, kh, kw)` or `(out, in)`.
-        bias: `(c_out,)`.
+        bias: `(c_out,)`, zeros if the layer has none.
+        has_bias: whether it has one, its own or a folded batch norm's.
     """
 
     weight: torch.Tensor
@@ -54,7 +55,7 @@ class FloatLayer(nn.Module):
 
     def __init__(self, op: str, weight: torch.Tensor, bias: torch.Tensor | None, attrs: dict[str, Any]) -> None:
         super().__init__()
-        self.op, self.attrs = op, attrs
+        self.op, self.attrs, self.has_bias = op, attrs, bias is not None
         self.register_buffer("weight", weight.detach().clone().float())
         zero = torch.zeros(weight.shape[0])
         self.register_buffer("bias", bias.detach().clone().float() if bias is not None else zero)

@@ -64,7 +64,7 @@ def _layer(model: CapturedModel, node: Node, shapes: dict[str, tuple[int, ...]])
     weight = model.layer(node.name).weight
     in_shape, out_shape = shapes[node.inputs[0]], shapes[node.name]
     words = math.prod(in_shape), math.prod(out_shape)
-    bias = bool(model.layer(node.name).bias.any())
+    bias = model.layer(node.name).has_bias
     if node.op == "linear":
         rows = math.prod(in_shape[:-1])
         return Layer(

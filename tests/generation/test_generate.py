@@ -1,0 +1,273 @@
+"""`generate` end to end on a small real network: counts, splits, resume, proof, what it reports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from axdnn.evaluation import Split
+from axdnn.generation import STRATEGIES, Request, generate
+from axdnn.layers import Recipe, approximate
+from axdnn.multipliers import load_multiplier
+from axdnn.quant import capture
+from axdnn.records import (
+    Evaluation,
+    GenerationResult,
+    InvalidInputError,
+    Multiplier,
+    Study,
+    UnknownNameError,
+    from_json,
+    to_json,
+)
+from axdnn.testing import counted_images
+
+CIRCUITS = "mul8s_1L2L,mul8u_2AC,mul8u_QKX,mul8u_13QR,mul8u_17MJ,mul8u_1SX"
+RECIPE = Recipe(fit_rows=64)
+Small = tuple[nn.Module, torch.Tensor, dict[str, Split]]
+EVERY = pytest.mark.parametrize("strategy", list(STRATEGIES))
+
+
+def request(**options: Any) -> Request:
+    settings = {"max_accuracy_loss": 8.0, "multipliers": CIRCUITS, "evaluations": 8, "recipe": RECIPE, **options}
+    return Request(**settings)
+
+
+def plain(result: GenerationResult) -> str:
+    """A result as text, without the time it took."""
+    return to_json(msgspec.structs.replace(result, wall_s=0.0))
+
+
+@EVERY
+def test_a_run_of_each_strategy(small: Small, tmp_path: Path, strategy: str) -> None:
+    """Accepted on the accept split, within the cap, every image counted, cached, repeated from the cache alike."""
+    model, calibration, splits = small
+    asked = request(strategy=strategy)
+    with counted_images() as check:
+        capture(model, calibration)
+    with counted_images() as seen:
+        result = generate(model, calibration, splits, asked, cache=tmp_path / "e", codings=tmp_path / "c")
+    assert result.network_images == sum(seen) - sum(check)
+    assert 2 <= result.evaluations <= 8
+    assert sum(len(e.accuracy) for e in result.visited) == result.evaluations
+    assert result.status == "met"
+    assert result.energy_j < result.baseline_energy_j
+    assert result.chosen.accepted
+    assert result.chosen.accuracy["accept"].loss_bound <= 0.08
+    assert result.chosen.energy_j == result.energy_j == min(e.energy_j for e in result.visited if e.accepted)
+    assert from_json(GenerationResult, to_json(result)) == result
+    with counted_images() as seen_again:
+        again = generate(model, calibration, splits, asked, cache=tmp_path / "e", codings=tmp_path / "c")
+    assert plain(again) == plain(result)
+    assert seen_again.count(400) == 1, "only the float network runs on a whole split again"
+    assert plain(generate(model, calibration, splits, asked)) == plain(result), "caches change no figure"
+
+
+def test_the_test_split_is_used_once_at_the_end(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exact, the chosen and the float network see it, each once, after every choice has been made."""
+    import axdnn.evaluation.evaluator as evaluator_module
+
+    model, calibration, splits = small
+    uses: list[str] = []
+    name_of = {id(s.images): name for name, s in splits.items()}
+    original = evaluator_module.predictions
+
+    def watched(network: nn.Module, images: torch.Tensor, batch: int = 500) -> torch.Tensor:
+        uses.append(name_of.get(id(images), "?"))
+        return original(network, images, batch)
+
+    monkeypatch.setattr(evaluator_module, "predictions", watched)
+    monkeypatch.setattr(sys.modules["axdnn.generation.generate"], "predictions", watched)
+    result = generate(model, calibration, splits, request())
+    assert uses[-3:] == ["test"] * 3
+    assert set(uses[:-3]) == {"search", "accept"}
+    assert len(uses) - 3 == result.evaluations
+
+
+@EVERY
+@pytest.mark.parametrize("at", [1, 4, 7])
+def test_interrupted_and_resumed(small: Small, tmp_path: Path, strategy: str, at: int) -> None:
+    """Ctrl-C after evaluation n, then the same call: the same result, and only what was missing is simulated."""
+    model, calibration, splits = small
+    asked = request(strategy=strategy, score="none")
+    whole = generate(model, calibration, splits, asked, cache=tmp_path / "whole")
+    if whole.evaluations < at:
+        pytest.skip(f"{strategy} ends after {whole.evaluations} evaluations")
+
+    def stop(message: str, done: int, total: int) -> None:
+        if message.startswith(("search", "accept")) and done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(model, calibration, splits, asked, cache=tmp_path / "part", progress=stop)
+    kept = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "part").iterdir()}
+    assert len(kept) == at
+    resumed = generate(model, calibration, splits, asked, cache=tmp_path / "part")
+    assert plain(resumed) == plain(whole)
+    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "part").iterdir()}
+    assert {name: after[name] for name in kept} == kept, "nothing is simulated twice"
+    assert sorted(after) == sorted(p.name for p in (tmp_path / "whole").iterdir())
+
+
+def test_checkpoints_hold_the_history_and_the_best(small: Small) -> None:
+    model, calibration, splits = small
+    saved: list[tuple[Study, Evaluation | None]] = []
+    result = generate(model, calibration, splits, request(), checkpoint=lambda s, best: saved.append((s, best)))
+    counts = [s.full_evaluations for s, _ in saved]
+    assert counts == sorted(counts)
+    assert [s.finished for s, _ in saved] == [False] * (len(saved) - 1) + [True]
+    last, best = saved[-1]
+    assert last.evaluations == result.visited
+    assert best is not None
+    assert best.assignment.multipliers == result.assignment
+    assert all(a.network_images <= b.network_images for (a, _), (b, _) in zip(saved, saved[1:], strict=False))
+
+
+@EVERY
+def test_a_budget_that_cannot_be_met_gives_the_exact_network(small: Small, strategy: str) -> None:
+    model, calibration, splits = small
+    result = generate(model, calibration, splits, request(strategy=strategy, max_accuracy_loss=0.0))
+    assert result.status == "exact"
+    assert set(result.assignment.values()) == {"mul8s_1KV6"}
+    assert result.energy_j == result.baseline_energy_j
+    assert result.accuracy == result.baseline_accuracy
+    assert "95 %" in result.reason
+    assert "0 points" in result.reason
+    assert result.evaluations <= 8
+
+
+def test_only_the_exact_circuit_to_choose_from(small: Small) -> None:
+    model, calibration, splits = small
+    result = generate(model, calibration, splits, request(multipliers="exact"))
+    assert (result.status, result.evaluations) == ("exact", 2)
+
+
+def test_the_reported_figures_are_those_of_the_model_handed_over(small: Small) -> None:
+    """Rebuilt from the assignment alone, by `approximate`, on the literal path, image by image."""
+    model, calibration, splits = small
+    result = generate(model, calibration, splits, request())
+    assert "identical" in result.provenance["reference_check"]
+    rebuilt = approximate(model, dict(result.assignment), calibration, recipe=RECIPE)
+    test = splits["test"]
+    fast = rebuilt(test.images)
+    rebuilt.path = "reference"
+    assert torch.equal(fast, torch.cat([rebuilt(part) for part in test.images.split(50)]))
+    assert float((fast.argmax(1) == test.labels).double().mean()) == pytest.approx(result.accuracy)
+    with torch.no_grad():
+        floats = float((model(test.images).argmax(1) == test.labels).double().mean())
+    assert result.float_accuracy == pytest.approx(floats)
+    assert result.images == {"search": 400, "accept": 400, "test": 400, "calibration": 64}
+
+
+def test_a_disagreement_with_the_reference_is_an_error(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, calibration, splits = small
+    monkeypatch.setattr(sys.modules["axdnn.generation.generate"].torch, "equal", lambda *_: False)
+    with pytest.raises(AssertionError, match="disagrees"):
+        generate(model, calibration, splits, request(evaluations=3))
+
+
+@pytest.mark.parametrize("score", ["conductance", "ablation", "none"])
+def test_scores_guide_and_are_reported(small: Small, score: str) -> None:
+    model, calibration, splits = small
+    with counted_images() as check:
+        capture(model, calibration)
+    with counted_images() as seen:
+        result = generate(model, calibration, splits, request(score=score, evaluations=4))
+    assert [s.score for s in result.scores] == ([] if score == "none" else [score])
+    assert all(s.images <= 40 for s in result.scores), "a score sees at most a tenth of the search split"
+    assert result.network_images == sum(seen) - sum(check)
+
+
+def test_same_seed_same_result_in_another_process(small: Small, tmp_path: Path) -> None:
+    model, calibration, splits = small
+    torch.save((model.state_dict(), calibration, {k: (s.images, s.labels) for k, s in splits.items()}), tmp_path / "in")
+    code = (
+        "import importlib.util, sys, torch, json\n"
+        "torch.set_num_threads(1)\n"
+        f"spec = importlib.util.spec_from_file_location('c', {str(Path(__file__).with_name('conftest.py'))!r})\n"
+        "c = importlib.util.module_from_spec(spec); sys.modules['c'] = c; spec.loader.exec_module(c)\n"
+        "from axdnn.generation import Request, generate; from axdnn.layers import Recipe\n"
+        f"state, cal, parts = torch.load({str(tmp_path / 'in')!r})\n"
+        "net = c.Small(); net.load_state_dict(state); net.eval()\n"
+        "splits = {k: c.Split(k, *v) for k, v in parts.items()}\n"
+        f"asked = Request(max_accuracy_loss=8.0, multipliers={CIRCUITS!r}, evaluations=8, recipe=Recipe(fit_rows=64))\n"
+        "r = generate(net, cal, splits, asked)\n"
+        "print(json.dumps([r.assignment, r.accuracy, r.energy_j, r.network_images, [e.assignment.key for e in r.visited]]))"
+    )
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True).stdout
+    r = generate(model, calibration, splits, request())
+    here = [r.assignment, r.accuracy, r.energy_j, r.network_images, [e.assignment.key for e in r.visited]]
+    assert json.loads(out) == here
+
+
+def test_the_seed_draws_the_samples(small: Small) -> None:
+    model, calibration, splits = small
+    results = [generate(model, calibration, splits, request(seed=seed, evaluations=6)) for seed in (0, 1)]
+    assert [r.seed for r in results] == [0, 1]
+    assert any(
+        a.accuracy != b.accuracy or a.assignment != b.assignment
+        for a, b in zip(results[0].visited, results[1].visited, strict=False)
+    )
+
+
+def test_accept_tries_limit_the_looks_at_the_accept_split(small: Small) -> None:
+    model, calibration, splits = small
+    result = generate(model, calibration, splits, request(accept_tries=2, evaluations=12))
+    assert sum("accept" in e.accuracy for e in result.visited) <= 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"strategy": "integr"}, UnknownNameError, "integer"),
+        ({"score": "shapley"}, UnknownNameError, "score"),
+        ({"evaluations": 2}, InvalidInputError, "evaluations >= 3"),
+        ({"evaluations": 3.5}, InvalidInputError, "whole number"),
+        ({"max_accuracy_loss": -1.0}, InvalidInputError, "max_accuracy_loss"),
+        ({"max_accuracy_loss": float("nan")}, InvalidInputError, "max_accuracy_loss"),
+        ({"multipliers": "mul8u_QXK"}, UnknownNameError, "mul8u_QKX"),
+        ({"accelerator": "tpu_v9"}, UnknownNameError, "tpu_v4"),
+        ({"accept_tries": 0}, InvalidInputError, "accept_tries"),
+    ],
+)
+def test_bad_requests_are_refused_before_any_work(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Request(**options)
+
+
+def test_two_circuits_of_one_name_are_refused() -> None:
+    first = load_multiplier("mul8u_QKX")
+    table = np.array(first.table)
+    table[3, 3] += 1
+    second = Multiplier(name=first.name, coding="unsigned", table=table, figures=first.figures)
+    with pytest.raises(InvalidInputError, match="one name"):
+        Request(multipliers=(first, second))
+
+
+def test_a_circuit_without_figures_cannot_be_priced(small: Small) -> None:
+    model, calibration, splits = small
+    bare = Multiplier(name="bare", coding="unsigned", table=load_multiplier("mul8u_QKX").table)
+    with pytest.raises(InvalidInputError, match="bare"):
+        generate(model, calibration, splits, request(multipliers=(bare,)))
+
+
+def test_users_own_circuits(small: Small, problem: Callable[..., Any]) -> None:
+    """A multiplier that is not in the catalogue takes part under its own name."""
+    model, calibration, splits = small
+    known = load_multiplier("mul8u_QKX")
+    table = np.array(known.table)
+    table[255, 255] += 1
+    mine = Multiplier(name="mine", coding="unsigned", table=table, figures=known.figures)
+    result = generate(model, calibration, splits, request(multipliers=(mine,), strategy="uniform"))
+    assert set(result.assignment.values()) == {"mine"}
+    assert result.multiplier_set == "mine"
