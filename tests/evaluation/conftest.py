@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,6 @@ from axdnn.records import Multiplier
 
 FC3_BIAS = (-0.20, -0.72, 0.63)  # with seed 0 every class wins on some images
 NAMES = ("exact", "mul8s_1L12", "mul8u_QKX", "mul8u_13QR")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Small(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -17,14 +17,6 @@ from axdnn.models import load_model
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, network_of
 from axdnn.records import Accuracy, Assignment, Evaluation, Network
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def synthetic_problem(seed: int, layers: int, kinds: int, pods: int, budget: float = 0.01) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -60,10 +61,11 @@ def test_a_run_of_each_strategy(small: Small, tmp_path: Path, strategy: str) -> 
     assert result.network_images == sum(seen) - sum(check)
     assert 2 <= result.evaluations <= 8
     assert sum(len(e.accuracy) for e in result.visited) == result.evaluations
-    assert result.status == "met"
-    assert result.energy_j < result.baseline_energy_j
+    assert result.status == ("met" if result.energy_j < result.baseline_energy_j else "exact")
+    assert result.status == "met" or strategy == "random"
     assert result.chosen.accepted
     assert result.chosen.accuracy["accept"].loss_bound <= 0.08
+    assert result.chosen.accuracy["search"].loss_bound <= 0.08
     assert result.chosen.energy_j == result.energy_j == min(e.energy_j for e in result.visited if e.accepted)
     assert from_json(GenerationResult, to_json(result)) == result
     with counted_images() as seen_again:
@@ -94,15 +96,13 @@ def test_the_test_split_is_used_once_at_the_end(small: Small, monkeypatch: pytes
     assert len(uses) - 3 == result.evaluations
 
 
-@EVERY
-@pytest.mark.parametrize("at", [1, 4, 7])
+@pytest.mark.parametrize(("strategy", "at"), [(name, 4) for name in STRATEGIES] + [("integer", 1), ("integer", 7)])
 def test_interrupted_and_resumed(small: Small, tmp_path: Path, strategy: str, at: int) -> None:
     """Ctrl-C after evaluation n, then the same call: the same result, and only what was missing is simulated."""
     model, calibration, splits = small
     asked = request(strategy=strategy, score="none")
     whole = generate(model, calibration, splits, asked, cache=tmp_path / "whole")
-    if whole.evaluations < at:
-        pytest.skip(f"{strategy} ends after {whole.evaluations} evaluations")
+    assert whole.evaluations >= at
 
     def stop(message: str, done: int, total: int) -> None:
         if message.startswith(("search", "accept")) and done == at:
@@ -130,7 +130,7 @@ def test_checkpoints_hold_the_history_and_the_best(small: Small) -> None:
     assert last.evaluations == result.visited
     assert best is not None
     assert best.assignment.multipliers == result.assignment
-    assert all(a.network_images <= b.network_images for (a, _), (b, _) in zip(saved, saved[1:], strict=False))
+    assert all(a.network_images <= b.network_images for (a, _), (b, _) in itertools.pairwise(saved))
 
 
 @EVERY
@@ -202,9 +202,12 @@ def test_same_seed_same_result_in_another_process(small: Small, tmp_path: Path) 
         "splits = {k: c.Split(k, *v) for k, v in parts.items()}\n"
         f"asked = Request(max_accuracy_loss=8.0, multipliers={CIRCUITS!r}, evaluations=8, recipe=Recipe(fit_rows=64))\n"
         "r = generate(net, cal, splits, asked)\n"
-        "print(json.dumps([r.assignment, r.accuracy, r.energy_j, r.network_images, [e.assignment.key for e in r.visited]]))"
+        "keys = [e.assignment.key for e in r.visited]\n"
+        "print(json.dumps([r.assignment, r.accuracy, r.energy_j, r.network_images, keys]))"
     )
-    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     r = generate(model, calibration, splits, request())
     here = [r.assignment, r.accuracy, r.energy_j, r.network_images, [e.assignment.key for e in r.visited]]
     assert json.loads(out) == here
@@ -240,7 +243,9 @@ def test_accept_tries_limit_the_looks_at_the_accept_split(small: Small) -> None:
         ({"accept_tries": 0}, InvalidInputError, "accept_tries"),
     ],
 )
-def test_bad_requests_are_refused_before_any_work(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_bad_requests_are_refused_before_any_work(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         Request(**options)
 

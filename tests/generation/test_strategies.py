@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def test_a_larger_budget_never_costs_more(play: Callable[..., Any], name: str, s
 def test_more_evaluations_never_cost_more(play: Callable[..., Any], name: str, seed: int) -> None:
     """These do not look at what is left, so a longer run begins with the shorter one. `uniform` plans with it."""
     runs = [play(name, seed, cap) for cap in (4, 8, 15)]
-    for (short, _), (long, evaluator) in zip(runs, runs[1:], strict=False):
+    for (short, _), (long, evaluator) in itertools.pairwise(runs):
         assert long.best_energy_j <= short.best_energy_j
         calls = short.evaluator.calls
         assert evaluator.calls[: len(calls) - 1] == calls[:-1]
@@ -128,7 +129,9 @@ def test_same_seed_same_result_in_another_process(play: Callable[..., Any]) -> N
         "  except c.OutOfEvaluationsError: pass\n"
         "  print(name, e.calls, j.best.tolist())\n"
     )
-    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     here = ""
     for name in NAMES:
         judge, evaluator = play(name, 4, 14)

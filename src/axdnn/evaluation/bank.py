@@ -11,13 +11,10 @@ import numpy as np
 import torch
 
 from axdnn.evaluation.outcomes import read_checked, write_checked
-from axdnn.evaluation.splits import digest_of
+from axdnn.evaluation.splits import code_key, digest_of
 from axdnn.layers import Calibration, LayerCoding, Recipe, coded, fit_coding
 from axdnn.quant import Encoding
 from axdnn.records import Multiplier
-
-# Raise when the fit changes: files of other versions are not read.
-FIT_VERSION = 3
 
 
 class CodingBank:
@@ -40,7 +37,7 @@ class CodingBank:
     @property
     def key(self) -> str:
         """Content key of everything a coding depends on, multipliers aside."""
-        text = f"{FIT_VERSION}{astuple(self.recipe)}{sorted(self._layer_keys.items())}"
+        text = f"{code_key()}{astuple(self.recipe)}{sorted(self._layer_keys.items())}"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def get(self, layer: str, multiplier: Multiplier) -> LayerCoding:
@@ -53,7 +50,7 @@ class CodingBank:
     def _path(self, layer: str, multiplier: Multiplier) -> Path | None:
         if self.folder is None:
             return None
-        text = f"{FIT_VERSION}{astuple(self.recipe)}{self._layer_keys[layer]}{multiplier.id}"
+        text = f"{code_key()}{astuple(self.recipe)}{self._layer_keys[layer]}{multiplier.id}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
 
     def _fit(self, layer: str, multiplier: Multiplier) -> LayerCoding:

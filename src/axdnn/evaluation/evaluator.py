@@ -33,8 +33,6 @@ from axdnn.records import (
 
 FULL_SHARE = 0.1
 BATCH = 500
-# Raise when the integer law changes: results of other versions are not read.
-LAW_VERSION = 1
 Progress = Callable[[str, int, int], None]
 
 
@@ -198,7 +196,7 @@ class Evaluator:
         if self.folder is None:
             return None
         chosen = [(layer, self.multipliers[assignment.multipliers[layer]].id) for layer in self.network.layer_names]
-        text = f"{LAW_VERSION}{self.bank.key}{split.digest}{chosen}{self._network_key}"
+        text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.bits"
 
     def _check(self, assignment: Assignment) -> None:

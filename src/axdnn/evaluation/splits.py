@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from axdnn.records import InvalidInputError
+
+DECIDING = ("records", "multipliers", "kernels", "quant", "layers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,3 +71,13 @@ def describe(value: Any) -> str:
     if hasattr(value, "__dict__"):
         return f"{type(value).__qualname__}{describe(vars(value))}"
     return repr(value)
+
+
+@cache
+def code_key() -> str:
+    """Return a content key of the code that decides codings and predictions: saved files of other code are not read."""
+    digest = hashlib.sha256()
+    for package in DECIDING:
+        for file in sorted((Path(__file__).parents[1] / package).glob("*.py")):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:20]

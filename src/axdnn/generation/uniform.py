@@ -19,7 +19,7 @@ def uniform(judge: Judge, rng: np.random.Generator) -> None:
     """Find the cheapest uniform choice within the budget.
 
     If the evaluations suffice for all that are cheaper than exact, tries them from the cheapest up and stops at the
-    first accepted one, which is then the optimum; otherwise halves the list first (a cheaper circuit is mostly a
+    first accepted one, the cheapest of the candidates; otherwise halves the list first (a cheaper circuit is mostly a
     coarser one) and then walks down from what was accepted.
     """
     choices = [c for c in uniform_choices(judge) if judge.cheaper(c)]

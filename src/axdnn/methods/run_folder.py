@@ -41,10 +41,15 @@ class RunFolder:
         self.path, self.settings = Path(path), dict(settings)
         self._lock: IO[str] | None = None
         self._began = time.monotonic()
+        self._saved: Study | None = None
         self._spent_before = 0.0
 
-    def check(self) -> None:
-        """Refuse a folder that is not ours, before anything is created."""
+    def check(self, partial: bool = False) -> None:
+        """Refuse a folder that is not ours, before anything is created.
+
+        Args:
+            partial: compare the settings given here alone; the folder may know more (checksums found later).
+        """
         for place in (self.path, *self.path.parents):
             if place.exists():
                 break
@@ -65,8 +70,8 @@ class RunFolder:
                 raise ValueError("not a mapping of settings")
         except (OSError, ValueError) as error:
             raise OutputFolderError(f"{file} cannot be read ({error}); choose another --out or delete it") from error
-        if found != self.settings:
-            names = sorted({*found, *self.settings})
+        names = sorted(self.settings if partial else {*found, *self.settings})
+        if any(found.get(n) != self.settings.get(n) for n in names):
             changed = [f"{n}: {found.get(n)!r} there, {self.settings.get(n)!r} asked" for n in names
                        if found.get(n) != self.settings.get(n)]  # fmt: skip
             raise OutputFolderError(
@@ -83,8 +88,8 @@ class RunFolder:
         self._acquire()
         if not (self.path / RUN_FILE).exists():
             write_atomic(self.path / RUN_FILE, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
-        study = self.study()
-        self._spent_before = study.wall_s if study else 0.0
+        self._saved = self.study()
+        self._spent_before = self._saved.wall_s if self._saved else 0.0
         return self
 
     def __exit__(
@@ -116,7 +121,10 @@ class RunFolder:
         return self._spent_before + time.monotonic() - self._began
 
     def checkpoint(self, study: Study, best: Evaluation | None) -> None:
-        """Save the history so far."""
+        """Save the history so far; while a resumed run replays what is saved already, only its time changes."""
+        saved = self._saved
+        if saved is not None and not study.finished and study.full_evaluations < saved.full_evaluations:
+            study, best = saved, saved.best
         save_record(self.path / STUDY_FILE, msgspec.structs.replace(study, best=best, wall_s=self.wall_s))
 
     def study(self) -> Study | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import torch
 
 import axdnn
 from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
-from axdnn.evaluation import Split
+from axdnn.evaluation import Split, digest_of
 from axdnn.generation import Request, generate
 from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.methods.run_folder import RunFolder
@@ -74,14 +74,16 @@ def xai_gen(
     dataset_info(data)
     if model not in list_models():
         raise unknown_name("model", model, list_models(), "`axdnn models list` prints all of them")
-    folder = RunFolder(out, _settings(model, data, request, weights))
+    settings = _settings(model, data, request, weights)
+    RunFolder(out, settings).check(partial=True)  # before anything is fetched or trained
+    trained = load_model(model, data, weights=weights, progress=progress)
+    dataset = load_dataset(data, progress=progress)
+    folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": _digest(trained)})
     folder.check()
     finished = folder.result()
     if finished is not None:
         files = folder.drawn() or _report(finished, folder.path)
         return Outcome(finished, tuple(files), True)
-    trained = load_model(model, data, weights=weights, progress=progress)
-    dataset = load_dataset(data, progress=progress)
     with folder:
         calibration, splits = splits_of(dataset, request.seed)
         result = generate(
@@ -109,13 +111,17 @@ def _report(result: GenerationResult, folder: Path) -> list[Path]:
 def _settings(model: str, data: str, request: Request, weights: str | Path | None) -> dict[str, str]:
     if not isinstance(request.multipliers, str):
         raise InvalidInputError("a run folder needs multipliers named by text: a set or a comma list")
+    asked = {field.name: str(getattr(request, field.name)) for field in fields(request)}
     return {
-        "method": "xai_gen", "model": model, "data": data,
+        **asked, "method": "xai_gen", "axdnn": axdnn.__version__, "model": model, "data": data,
         "weights": "" if weights is None else _content(Path(weights)),
-        "multipliers": request.multipliers, "accelerator": _chip(request.accelerator), "strategy": request.strategy,
-        "score": request.score, "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
-        "evaluations": str(request.evaluations), "seed": str(request.seed), "recipe": str(request.recipe),
+        "accelerator": _chip(request.accelerator), "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
     }  # fmt: skip
+
+
+def _digest(trained: TrainedModel) -> str:
+    """Name a network by its weights."""
+    return digest_of(*trained.model.state_dict().values())
 
 
 def _chip(accelerator: str) -> str:

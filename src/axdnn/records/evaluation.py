@@ -38,7 +38,8 @@ class Evaluation(Record, frozen=True, kw_only=True):
         energy_j, latency_s, memory_bytes, area_m2, multiplier_energy_j: totals of the cost report (headline reading).
         predicted_loss: what the strategy expected on the search split, a fraction; None if it made no prediction.
         strategy: who proposed it.
-        accepted: whether the loss bound on the accept split is within the budget; None if not tried.
+        accepted: whether the loss bounds on the search and then on the accept split are within the budget; False also
+            for a choice that was not sent to the accept split (`accuracy` has no `"accept"` then); None if not judged.
     """
 
     assignment: Assignment

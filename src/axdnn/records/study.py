@@ -38,7 +38,9 @@ class GenerationResult(Record, frozen=True, kw_only=True):
 
     Accuracies are fractions on the full test split, energies and latency per inference at batch 1, headline reading
     `buildable`. `max_accuracy_loss` is in percentage points. `evaluations` counts full evaluations; `network_images`
-    every image sent through the network up to the final test (whose images are in `images["test"]`).
+    every image sent through any network for this result: scores, calibration, search, acceptance, the literal check and
+    the final test (`images` has the sizes of the splits). Only the few copies of one image that check the capture are
+    left out.
     """
 
     model: str

@@ -1,0 +1,45 @@
+"""What the committed strategy comparison must show; `make bench` makes it anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+REPORT = json.loads((Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "strategies.json").read_text())
+RUNS, SETTINGS = REPORT["runs"], REPORT["settings"]
+NAMES = ("integer", "greedy", "uniform", "random")
+
+
+def mean(strategy: str, key: str) -> float:
+    values = [run[key] for run in RUNS if run["strategy"] == strategy]
+    return sum(values) / len(values)
+
+
+def test_it_is_the_comparison_that_was_asked_for() -> None:
+    assert (SETTINGS["model"], SETTINGS["data"], SETTINGS["multipliers"]) == ("lenet5", "mnist", "evoapprox8b")
+    assert (SETTINGS["loss"], SETTINGS["evaluations"], SETTINGS["splits"]) == (1.0, 30, "whole")
+    seeds = {run["seed"] for run in RUNS}
+    assert len(seeds) >= 5
+    assert sorted((run["seed"], run["strategy"]) for run in RUNS) == sorted((s, n) for s in seeds for n in NAMES)
+    assert all(run["evaluations"] <= 30 for run in RUNS)
+
+
+@pytest.mark.parametrize("other", NAMES[1:])
+def test_integer_is_not_above_the_others_in_mean_energy(other: str) -> None:
+    assert mean("integer", "energy_j") <= mean(other, "energy_j") * (1 + 1e-12)
+    assert mean("integer", "multiplier_energy_j") <= mean(other, "multiplier_energy_j") * (1 + 1e-12)
+
+
+def test_every_integer_run_keeps_the_budget_at_a_tenth_of_the_multiplier_energy() -> None:
+    for run in RUNS:
+        if run["strategy"] == "integer":
+            assert run["loss_points"] <= 1.0
+            assert 10 * run["multiplier_energy_j"] <= run["baseline_multiplier_energy_j"]
+
+
+def test_means_are_those_of_the_runs() -> None:
+    for name in NAMES:
+        for key, value in REPORT["mean"][name].items():
+            assert value == pytest.approx(mean(name, key), rel=1e-12)
