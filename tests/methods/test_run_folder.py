@@ -124,3 +124,30 @@ def test_a_damaged_result_says_what_to_do(tmp_path: Path) -> None:
         (tmp_path / "result.json").write_text("{}")
         with pytest.raises(RecordError, match=r"result\.json.*Delete the file"):
             folder.result()
+
+
+def test_a_second_interrupt_while_replaying_keeps_the_saved_history(tmp_path: Path) -> None:
+    """A resumed run sees its evaluations again from the start; what is saved already must not shrink meanwhile."""
+    settings = {"a": "1"}
+    saved = Study(settings={}, full_evaluations=9, network_images=90)
+    with RunFolder(tmp_path / "run", settings) as folder:
+        folder.checkpoint(saved, None)
+    with RunFolder(tmp_path / "run", settings) as folder:
+        folder.checkpoint(Study(settings={}, full_evaluations=2), None)
+        found = folder.study()
+        assert found is not None
+        assert (found.full_evaluations, found.network_images) == (9, 90)
+        folder.checkpoint(Study(settings={}, full_evaluations=10), None)
+        found = folder.study()
+        assert found is not None
+        assert found.full_evaluations == 10
+
+
+def test_a_partial_check_looks_at_the_given_settings_alone(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", {"a": "1", "data_sha256": "x"}):
+        pass
+    RunFolder(tmp_path / "run", {"a": "1"}).check(partial=True)
+    with pytest.raises(OutputFolderError, match="another run"):
+        RunFolder(tmp_path / "run", {"a": "2"}).check(partial=True)
+    with pytest.raises(OutputFolderError, match="data_sha256"):
+        RunFolder(tmp_path / "run", {"a": "1"}).check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,10 @@ def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     assert keys[0] == keys[1] != keys[2]
     with pytest.raises(CheckpointError, match="absent"):
         _settings("lenet5", "mnist", Request(), tmp_path / "absent")
+
+
+def test_settings_hold_every_field_of_the_request() -> None:
+    base = _settings("lenet5", "mnist", Request(), None)
+    assert {field.name for field in dataclasses.fields(Request)} <= set(base)
+    assert base["axdnn"] == axdnn.__version__
+    assert _settings("lenet5", "mnist", Request(accept_tries=3), None) != base

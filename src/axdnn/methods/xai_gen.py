@@ -75,7 +75,9 @@ def xai_gen(
     if model not in list_models():
         raise unknown_name("model", model, list_models(), "`axdnn models list` prints all of them")
     settings = _settings(model, data, request, weights)
-    RunFolder(out, settings).check(partial=True)  # before anything is fetched or trained
+    early = RunFolder(out, settings)  # what can be refused before anything is fetched or trained
+    early.check(partial=True)
+    early.result()
     trained = load_model(model, data, weights=weights, progress=progress)
     dataset = load_dataset(data, progress=progress)
     folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": _digest(trained)})

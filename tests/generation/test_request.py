@@ -1,0 +1,42 @@
+"""A request is checked before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from axdnn.generation import Request
+from axdnn.multipliers import load_multiplier
+from axdnn.records import InvalidInputError, Multiplier, UnknownNameError
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"strategy": "integr"}, UnknownNameError, "integer"),
+        ({"score": "shapley"}, UnknownNameError, "score"),
+        ({"evaluations": 2}, InvalidInputError, "evaluations >= 3"),
+        ({"evaluations": 3.5}, InvalidInputError, "whole number"),
+        ({"max_accuracy_loss": -1.0}, InvalidInputError, "max_accuracy_loss"),
+        ({"max_accuracy_loss": float("nan")}, InvalidInputError, "max_accuracy_loss"),
+        ({"multipliers": "mul8u_QXK"}, UnknownNameError, "mul8u_QKX"),
+        ({"accelerator": "tpu_v9"}, UnknownNameError, "tpu_v4"),
+        ({"accept_tries": 0}, InvalidInputError, "accept_tries"),
+    ],
+)
+def test_bad_requests_are_refused_before_any_work(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Request(**options)
+
+
+def test_two_circuits_of_one_name_are_refused() -> None:
+    first = load_multiplier("mul8u_QKX")
+    table = np.array(first.table)
+    table[3, 3] += 1
+    second = Multiplier(name=first.name, coding="unsigned", table=table, figures=first.figures)
+    with pytest.raises(InvalidInputError, match="one name"):
+        Request(multipliers=(first, second))
