@@ -17,7 +17,8 @@ from axdnn.methods import splits_of
 from axdnn.models import load_model
 from axdnn.records import GenerationResult, Study, load_record
 
-pytestmark = pytest.mark.data
+# One worker makes the shared run; the others need not make it again.
+pytestmark = [pytest.mark.data, pytest.mark.xdist_group("full_run")]
 
 NUMBERS = (
     "baseline_accuracy", "accuracy", "float_accuracy", "energy_j", "baseline_energy_j", "multiplier_energy_j",
