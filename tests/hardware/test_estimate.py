@@ -182,7 +182,7 @@ def test_notes_and_sources(lenet, multipliers):
 
 
 def test_chip_level_order_of_magnitude(multipliers, uniform, gemm, network_of):
-    """A large product: within a factor 5 of the mean board power of TPU v4 per bf16 MAC, 1.24 pJ (facts 8)."""
+    """A large product: within a factor 5 of the mean board power of TPU v4 per bf16 MAC, 1.24 pJ."""
     network = network_of(gemm("gemm", 4096, 4096, 4096))
     report = estimate(network, uniform(network, "mul8s_1KV6"), multipliers=multipliers)
     assert report.layers[0].utilisation > 0.99

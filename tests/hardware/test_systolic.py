@@ -62,7 +62,7 @@ def test_unknown_words_are_refused(flow, timing):
 
 
 def test_tpu_v4_fit(reference):
-    """Loose anchor (hardware facts 2.4): four MXUs, pipelined, within 25 % of the fitted line for 2048..4096."""
+    """Loose anchor: four MXUs, pipelined, within 25 % of the fitted line for 2048..4096."""
     checked = 0
     for row in reference("tpu_v4_gemm_fit.csv"):
         m, n, k = (int(row[key]) for key in ("m", "n", "k"))

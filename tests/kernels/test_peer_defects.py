@@ -1,4 +1,4 @@
-"""Defects found in other simulators (shared/facts/peers.md, section 3), each as a test of the kernels."""
+"""Defects found in other simulators, each as a test of the kernels."""
 
 from __future__ import annotations
 

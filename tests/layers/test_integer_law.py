@@ -101,7 +101,7 @@ def test_exact_circuits_stay_close_to_float(nets, decibels, name, recipe):
 
 
 def test_a_negative_input_with_padding_is_no_special_case(nets, decibels):
-    """A simulator was off by 4.5 at an output deviation of 0.6 for inputs with a zero point (peers.md, defect 5)."""
+    """A simulator was off by 4.5 at an output deviation of 0.6 for inputs with a zero point."""
     module = nets.lively(nn.Sequential(nn.Conv2d(2, 5, 3, padding=2), nn.Conv2d(5, 3, 3, padding=1)))
     x = nets.images(20, 2, 6, 6) - 0.6
     for name, recipe in (("exact", Recipe()), ("mul8u_1JJQ", Recipe()), ("mul8u_1JJQ", UNSIGNED)):

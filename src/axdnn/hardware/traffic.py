@@ -111,7 +111,7 @@ def activation_home(layers: LayerArrays, chip: Accelerator) -> str:
 
 
 def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
-    """Bytes moved by each layer (hardware facts 3.2), in the loop order of `_streams` that needs less of DRAM.
+    """Bytes moved by each layer, in the loop order of `_streams` that needs less of DRAM.
 
     Outputs leave once; partial sums never leave the chip. DRAM bytes do not rise with either buffer or the backing.
     """

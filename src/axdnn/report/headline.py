@@ -138,5 +138,6 @@ def facts_to_know(result: GenerationResult, multipliers: Sequence[Multiplier] = 
         lines.append(f"Layers that keep an exact multiplier: {', '.join(exact)}.")
     path = result.network.captured_by
     lines.append(f"Seed {result.seed}{f'; network captured by {path}' if path else ''}.")
-    recorded = [*result.notes, *result.cost.notes, *result.ideal_cost.notes]
+    ideal = [note for note in result.ideal_cost.notes if not note.startswith("sensitivity")]  # said above already
+    recorded = [*result.notes, *result.cost.notes, *ideal]
     return (*lines, *dict.fromkeys(note for note in recorded if note))
