@@ -215,9 +215,13 @@ class _Run:
         chosen = self.request.multipliers
         return chosen if isinstance(chosen, str) else ",".join(m.name for m in chosen)
 
+    def _offered(self) -> int:
+        """How many circuits there were to choose from, the exact one included."""
+        return len({m.id for m in (self.exact, *self.request.candidates())})
+
     def _notes(self, problem: Problem) -> tuple[str, ...]:
         return (
-            f"{len(problem.multipliers)} of {len(self.request.candidates())} multipliers are candidates for every "
+            f"{len(problem.multipliers)} of {self._offered()} multipliers are candidates for every "
             f"strategy; the others were screened out: one that costs less looked at most {SLACK:g} times as noisy in "
             "every layer (a heuristic, applied before and after fitting)",
             "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "

@@ -65,6 +65,10 @@ class IntegerLayer(nn.Module):
         values = weight_values(coding.w_codes, coding.multiplier, coding.w_zero).sum(dim=2).flatten()
         self.register_buffer("shift", -coding.encoding.zero_point * values)
 
+    def extra_repr(self) -> str:
+        """Show the user's layer name and the multiplier."""
+        return f"{self.node.name}: {self.multiplier.name}"
+
     @property
     def real_unit(self) -> torch.Tensor:
         """Real value of one unit of the sum before compensation, float64 `(c_out,)`."""
