@@ -20,15 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from axdnn.data import Dataset, load_dataset
-from axdnn.evaluation import Split
+from axdnn.data import load_dataset
 from axdnn.generation import STRATEGIES, Request, generate
+from axdnn.methods import CALIBRATION_IMAGES, splits_of
 from axdnn.models import load_model
 from axdnn.models.machine import one_thread, processor
 from axdnn.records import GenerationResult
 
 RESULTS = Path(__file__).parent / "results" / "strategies.json"
-CALIBRATION_IMAGES = 256
 COLUMNS = ("energy_ratio", "multiplier_energy_ratio", "loss_points", "evaluations", "network_images", "wall_s")
 
 
@@ -57,35 +56,21 @@ def main() -> None:
 
 def study(args: argparse.Namespace, cache: Path) -> list[dict[str, Any]]:
     data, trained = load_dataset(args.data), load_model(args.model, args.data)
-    splits, rows = splits_of(data), []
+    rows = []
     for seed in range(args.first, args.first + args.seeds):
+        calibration, splits = splits_of(data, seed)
         for strategy in args.strategies:
             request = Request(
                 max_accuracy_loss=args.loss, multipliers=args.multipliers, accelerator=args.accelerator,
                 strategy=strategy, evaluations=args.evaluations, seed=seed,
             )  # fmt: skip
             result = generate(
-                trained.model, calibration_of(data, seed), splits, request,
+                trained.model, calibration, splits, request,
                 name=args.model, data=args.data, cache=cache / str(seed), codings=cache / "codings",
             )  # fmt: skip
             rows.append(row_of(result))
             print(f"seed {seed} {strategy:8} " + " ".join(f"{c}={rows[-1][c]:.6g}" for c in COLUMNS), flush=True)
     return rows
-
-
-def splits_of(data: Dataset) -> dict[str, Split]:
-    indices = data.splits()
-    held_out = {
-        name: Split(name, data.as_float(data.train_images[i]), torch.from_numpy(data.train_labels[i].copy()))
-        for name, i in indices.items()
-        if name in ("search", "accept")
-    }
-    return {**held_out, "test": Split("test", data.as_float(data.test_images), torch.from_numpy(data.test_labels))}
-
-
-def calibration_of(data: Dataset, seed: int) -> torch.Tensor:
-    order = np.random.default_rng(seed).permutation(data.splits()["calibration"])
-    return data.as_float(data.train_images[order[:CALIBRATION_IMAGES]])
 
 
 def row_of(r: GenerationResult) -> dict[str, Any]:

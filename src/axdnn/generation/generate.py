@@ -86,7 +86,7 @@ class _Run:
         progress: Progress | None, checkpoint: Callable[[Study, Evaluation | None], None] | None,
     ) -> None:  # fmt: skip
         self.began = time.monotonic()
-        self.float_model, self.splits, self.request = model, dict(splits), request
+        self.splits, self.request = dict(splits), request
         self.name, self.data, self.provenance = name or type(model).__name__, data, provenance
         self.progress, self.checkpoint = progress, checkpoint
         self.captured = fold_batch_norm(capture(model, calibration))

@@ -6,8 +6,6 @@ import torch
 
 from axdnn.records import InvalidInputError, Multiplier
 
-A_NAME, W_NAME = "x_codes", "w_codes"
-
 
 def code_dtype(signed: bool) -> torch.dtype:
     """Return the tensor type of an operand's codes: int8 for two's complement, uint8 otherwise."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from axdnn.records.assignment import Assignment
 from axdnn.records.codec import Record
 from axdnn.records.cost import CostReport
 from axdnn.records.evaluation import Evaluation
@@ -80,8 +79,3 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     scores: tuple[LayerScores, ...] = ()
     visited: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def chosen_assignment(self) -> Assignment:
-        """The assignment as a record."""
-        return self.chosen.assignment
