@@ -3,7 +3,9 @@
 from axdnn.kernels.conv import approx_conv2d, conv_output_size, unfold
 from axdnn.kernels.dispatch import PATHS, Path, Plan, approx_matmul, explain
 from axdnn.kernels.factorised import torch_factors
+from axdnn.kernels.terms import ABSENT, APPROXIMATE, EXACT
 
 __all__ = [
-    "PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "conv_output_size", "explain", "torch_factors", "unfold",
+    "ABSENT", "APPROXIMATE", "EXACT", "PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "conv_output_size",
+    "explain", "torch_factors", "unfold",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from axdnn.kernels.bounds import plain_arithmetic
 from axdnn.kernels.codes import accumulator_dtype, check_codes, check_pad_code, table_index
-from axdnn.kernels.dispatch import Path, explain
+from axdnn.kernels.dispatch import Path, explain, terms_dtype
 from axdnn.kernels.factorised import (
     conv2d_factorised,
     conv_output_size,
@@ -17,13 +17,15 @@ from axdnn.kernels.factorised import (
 )
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.reference import conv2d_reference
+from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
+from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
 
 def approx_conv2d(
     x_codes: torch.Tensor,
     w_codes: torch.Tensor,
-    multiplier: Multiplier,
+    multiplier: Multiplier | str,
     stride: int | tuple[int, int] = 1,
     padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
@@ -31,26 +33,31 @@ def approx_conv2d(
     pad_code: int = 0,
     *,
     path: Path = "auto",
+    terms: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Convolve codes with approximate products, exact integers.
 
     Args:
         x_codes: activation codes (operand a), `(b, c_in, h, w)`, int8 for signed multipliers, uint8 otherwise.
         w_codes: weight codes (operand b), `(c_out, c_in / groups, kernel_h, kernel_w)`.
-        multiplier: whose table is used.
+        multiplier: whose table is used, or its name.
         stride: positive, one number or `(height, width)`; padding (not negative) and dilation likewise.
         padding: border on each side; it multiplies `pad_code` by the weight, as hardware does.
         dilation: step inside the window.
         groups: must divide both channel counts.
         pad_code: the activation code of zero (the zero point).
         path: force a path; `auto` takes the fastest (see `explain`).
+        terms: what each term of a window multiplies with, uint8 `(k,)` or `(groups, k)` in the order of the flattened
+            weight `(c_in / groups, kernel_h, kernel_w)`: 0 the table, 1 the exact product, 2 it is left out.
 
     Returns:
         `(b, c_out, h_out, w_out)`, int32 where a bound proves that it fits, else int64.
 
     Raises:
         InvalidInputError: wrong dtype, shape, or parameter.
+        UnknownNameError: no multiplier of that name.
     """
+    multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
     steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
@@ -61,7 +68,34 @@ def approx_conv2d(
     (stride_h, stride_w), (pad_h, pad_w), dilations = steps
     if pad_h or pad_w:
         x = functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad_row)
+    kinds = None if terms is None else check_terms(terms, w[0].numel(), groups)
+    if kinds is not None:
+        return _with_terms(multiplier, x.contiguous(), w_codes, kinds, (stride_h, stride_w), dilations, path)
     return _conv(multiplier, x.contiguous(), w, (stride_h, stride_w), dilations, groups, path)
+
+
+def _with_terms(
+    multiplier: Multiplier,
+    x: torch.Tensor,
+    w_codes: torch.Tensor,
+    terms: torch.Tensor,
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    path: Path,
+) -> torch.Tensor:
+    """Convolve padded row numbers with weight codes whose terms `(groups, k)` are of several kinds."""
+    groups, dtype = len(terms), terms_dtype(multiplier, w_codes[0].numel())
+    if path == "reference":
+        w = table_index(w_codes, multiplier.w_signed)
+        rows, kinds = (x.cpu().numpy(), w.cpu().numpy()), terms.cpu().numpy()
+        sums = conv2d_reference(tables_of(multiplier), *rows, stride, dilation, groups, kinds)
+        return torch.from_numpy(sums).to(x.device, dtype)
+    approximate, exact, others = split_weights(w_codes, terms)
+    total = torch.zeros((), dtype=torch.int64, device=x.device)
+    for circuit, codes in ((multiplier, approximate), (exact_of(multiplier), exact)):
+        w = table_index(codes, multiplier.w_signed)
+        total = total + _conv(circuit, x, w, stride, dilation, groups, path if circuit is multiplier else "auto")
+    return (total - surplus_conv2d(multiplier, x, others, w_codes.shape, stride, dilation)).to(dtype)
 
 
 def _conv(

@@ -12,6 +12,8 @@ from axdnn.kernels.codes import accumulator_dtype, check_codes, table_index
 from axdnn.kernels.factorised import chunks_needed, matmul_factorised, one_chunk, torch_factors
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.reference import matmul_reference
+from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
+from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
 Path = Literal["auto", "reference", "factorised", "lookup"]
@@ -42,12 +44,12 @@ class Plan(NamedTuple):
 
 
 def explain(
-    multiplier: Multiplier, m: int, k: int, n: int, path: Path = "auto", device: str = "cpu", *, window: int = 1
+    multiplier: Multiplier | str, m: int, k: int, n: int, path: Path = "auto", device: str = "cpu", *, window: int = 1
 ) -> Plan:
     """Say which path computes an `(m x k) . (k x n)` product of codes, and why.
 
     Args:
-        multiplier: whose products are summed.
+        multiplier: whose products are summed, or its name.
         m: rows of the activations (a convolution has batch * output pixels).
         k: terms of a sum.
         n: rows of the weights (output channels).
@@ -60,6 +62,7 @@ def explain(
     """
     if path not in PATHS:
         raise InvalidInputError(f"`path` must be one of {', '.join(PATHS)}, but got {path!r}")
+    multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     factors = torch_factors(multiplier)
     ieee = float32_is_ieee(torch.device(device))
     result = str(accumulator_dtype(multiplier, k)).removeprefix("torch.")
@@ -103,7 +106,12 @@ def _reason(chosen: str, asked: str, rank: int | None, floats: str, ieee: bool, 
 
 
 def approx_matmul(
-    x_codes: torch.Tensor, w_codes: torch.Tensor, multiplier: Multiplier, *, path: Path = "auto"
+    x_codes: torch.Tensor,
+    w_codes: torch.Tensor,
+    multiplier: Multiplier | str,
+    *,
+    path: Path = "auto",
+    terms: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Sum approximate products of codes: `out[..., m, n] = sum_k T[x[..., m, k], w[..., n, k]]`, exact integers.
 
@@ -111,15 +119,19 @@ def approx_matmul(
         x_codes: activation codes (operand a), `(..., m, k)`, int8 for signed multipliers, uint8 otherwise.
         w_codes: weight codes (operand b), `(..., n, k)`, int8 for signed and sign-magnitude multipliers, else uint8.
             Leading dimensions broadcast.
-        multiplier: whose table is used.
+        multiplier: whose table is used, or its name.
         path: force a path; `auto` takes the fastest (see `explain`).
+        terms: what each term multiplies with, uint8 `(k,)`: 0 the table, 1 the exact product, 2 it is left out; None
+            for the table everywhere. Needs a single weight matrix.
 
     Returns:
         `(..., m, n)`, int32 where a bound proves that it fits, else int64.
 
     Raises:
         InvalidInputError: wrong dtype, wrong rank, or different k.
+        UnknownNameError: no multiplier of that name.
     """
+    multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
     if x_codes.dim() < 2 or w_codes.dim() < 2 or x_codes.shape[-1] != w_codes.shape[-1]:
@@ -135,12 +147,41 @@ def approx_matmul(
         ) from error
     x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
-    if math.prod(w.shape[:-2]) == 1:  # one weight matrix: fold the leading dimensions into m
+    one = math.prod(w.shape[:-2]) == 1
+    kinds = None if terms is None else check_terms(terms, k)
+    if kinds is not None:
+        if not one:
+            raise InvalidInputError(f"`terms` needs one weight matrix, but `w_codes` has shape {tuple(w_codes.shape)}")
+        x_flat, w_flat = x_codes.expand(*lead, m, k).reshape(-1, k), w_codes.reshape(n, k)
+        return _with_terms(x_flat, w_flat, multiplier, kinds, path).reshape(*lead, m, n)
+    if one:  # fold the leading dimensions into m
         flat = x.expand(*lead, m, k).reshape(1, math.prod(lead) * m, k)
         return _grouped(multiplier, flat, w.reshape(1, n, k), path).reshape(*lead, m, n)
     x3 = x.expand(*lead, m, k).reshape(math.prod(lead), m, k)
     w3 = w.expand(*lead, n, k).reshape(math.prod(lead), n, k)
     return _grouped(multiplier, x3, w3, path).reshape(*lead, m, n)
+
+
+def _with_terms(
+    x_codes: torch.Tensor, w_codes: torch.Tensor, multiplier: Multiplier, terms: torch.Tensor, path: Path
+) -> torch.Tensor:
+    """Products for codes `(m, k)` and `(n, k)` whose terms `(1, k)` are of several kinds."""
+    dtype = terms_dtype(multiplier, x_codes.shape[-1])
+    if path == "reference":
+        x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
+        tables, kinds = tables_of(multiplier), terms.cpu().numpy()
+        sums = matmul_reference(tables, x[None].cpu().numpy(), w[None].cpu().numpy(), kinds)[0]
+        return torch.from_numpy(sums).to(x_codes.device, dtype)
+    approximate, exact, others = split_weights(w_codes, terms)
+    total = approx_matmul(x_codes, approximate, multiplier, path=path).to(torch.int64)
+    total += approx_matmul(x_codes, exact, exact_of(multiplier))
+    return (total - surplus_matmul(multiplier, x_codes, others)).to(dtype)
+
+
+def terms_dtype(multiplier: Multiplier, k: int) -> torch.dtype:
+    """Return the result type of `k` products, approximate or exact."""
+    kinds = (accumulator_dtype(multiplier, k), accumulator_dtype(exact_of(multiplier), k))
+    return torch.int64 if torch.int64 in kinds else torch.int32
 
 
 def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Path) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from axdnn.kernels import approx_matmul
+from axdnn.kernels import EXACT, approx_matmul
 from axdnn.kernels.codes import table_index
 from axdnn.layers.closed_forms import lowest_line, regress
 from axdnn.layers.recipe import Recipe
@@ -32,6 +32,7 @@ class LayerCoding:
         w_codes: `(groups, n, k)`, int8 or uint8.
         w_scale: `(groups, n)` float64, real weight of one unit of the multiplier's weight value.
         w_zero: code of zero weight (only `unsigned` coding; else 0).
+        terms: which terms multiply exactly, see `LayerSample`.
         noise: share of the output's variance that the approximate layer gets wrong after compensation, 0 is exact.
     """
 
@@ -41,6 +42,7 @@ class LayerCoding:
     w_scale: torch.Tensor
     w_zero: int
     noise: float
+    terms: torch.Tensor | None = None
 
 
 def coded(multiplier: Multiplier, recipe: Recipe) -> Multiplier:
@@ -105,6 +107,8 @@ class _Fit:
         families = [[range_encoding(low, high, signed, step) for low, high in ranges]]
         if signed:
             families.append([range_encoding(low, high, True, step, symmetric=True) for low, high in ranges])
+        if step and self.sample.terms is not None:  # exact terms see every step
+            families.append([range_encoding(low, high, signed, 0) for low, high in ranges])
         return families
 
     def _best_clip(self, encodings: list[Encoding]) -> LayerCoding:
@@ -131,11 +135,14 @@ class _Fit:
         scale = self._weight_scale(ratio)
         target = self.sample.weight.double() / scale.unsqueeze(-1)
         if rule == "nearest" or self.recipe.weight_codes == "nearest":
-            codes = self._nearest_codes(target)
+            codes = self._nearest_codes(target, self.w_step)
         else:
             codes = self._optimal_codes(x, encoding, target, rule == "centred")
+        terms = self.sample.terms
+        if terms is not None:
+            codes = torch.where(terms == EXACT, self._nearest_codes(target, 0), codes)
         noise = self._noise(x, codes, encoding, scale)
-        return LayerCoding(self.multiplier, encoding, codes, scale, self.w_zero, noise)
+        return LayerCoding(self.multiplier, encoding, codes, scale, self.w_zero, noise, terms)
 
     def _weight_scale(self, ratio: float) -> torch.Tensor:
         """Real weight of one unit of weight value: the largest weight of a channel meets the largest usable value."""
@@ -144,10 +151,10 @@ class _Fit:
         peak = self.sample.weight.abs().amax(dim=2).double() * ratio
         return torch.where(peak > 0, peak, torch.ones_like(peak)) / top
 
-    def _nearest_codes(self, target: torch.Tensor) -> torch.Tensor:
-        """Code of the nearest weight value, on the grid the circuit can tell apart."""
+    def _nearest_codes(self, target: torch.Tensor, step_bits: int) -> torch.Tensor:
+        """Code of the nearest weight value, on a grid of `2**step_bits` codes (what the circuit can tell apart)."""
         unit = 2 if self.multiplier.coding == "sign_magnitude" else 1
-        step = 1 << self.w_step
+        step = 1 << step_bits
         level = torch.round(target / (unit * step)) * step
         low, high = {"signed": (-128, 127), "sign_magnitude": (-127, 127), "unsigned": (-128, 127)}[
             self.multiplier.coding
@@ -177,7 +184,7 @@ class _Fit:
         return (order[column] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
     def _noise(self, x: torch.Tensor, codes: torch.Tensor, encoding: Encoding, scale: torch.Tensor) -> float:
-        sums = approx_matmul(x, codes, self.multiplier).double()
+        sums = self._sums(x, codes)
         z = (sums + correction(x, codes, self.multiplier, encoding, self.w_zero)) * (
             scale.unsqueeze(1) * encoding.scale
         )
@@ -186,6 +193,14 @@ class _Fit:
             gain, offset = regress(z, y)
             z = z * gain + offset
         return float((y - z).square().mean(dim=1).sum()) / self.spread
+
+    def _sums(self, x: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return raw sums `(groups, r, n)`, float64."""
+        terms = self.sample.terms
+        if terms is None:
+            return approx_matmul(x, codes, self.multiplier).double()
+        parts = [approx_matmul(a, w, self.multiplier, terms=terms) for a, w in zip(x, codes, strict=True)]
+        return torch.stack(parts).double()
 
 
 def _better(old: LayerCoding | None, new: LayerCoding) -> LayerCoding:

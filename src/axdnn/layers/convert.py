@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -65,6 +65,8 @@ def build(
     network: Network,
     recipe: Recipe,
     exact_layers: tuple[ExactOperator, ...] = (),
+    skip: Mapping[str, Sequence[int]] | None = None,
+    absent: Mapping[str, Sequence[int]] | None = None,
 ) -> ApproxModel:
     """Assemble an approximate network from fitted codings and calibrate its scales and biases.
 
@@ -74,13 +76,17 @@ def build(
         network: description of the captured model.
         recipe: switches.
         exact_layers: listed in the result.
+        skip: layer name -> output channels that are not computed and hand on 0.
+        absent: layer name -> input channels or features whose terms are left out.
     """
     captured = data.model
     layers: dict[str, IntegerLayer] = {}
     for name in captured.layer_names:
         layer = captured.layer(name)
         coding = fitting_bias(codings[name], layer.bias.double())
-        layers[name] = IntegerLayer(captured.nodes[name], layer.weight.shape, coding)
+        layers[name] = IntegerLayer(
+            captured.nodes[name], layer.weight.shape, coding, (skip or {}).get(name, ()), (absent or {}).get(name, ())
+        )
         ones = torch.ones(layers[name].scale.shape, dtype=torch.float64)
         layers[name].set_affine(ones, layer.bias.double())
     model = ApproxModel(captured, layers, data.encodings, network, exact_layers)

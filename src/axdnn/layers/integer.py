@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from axdnn.kernels import Path, approx_conv2d, approx_matmul
+from axdnn.kernels import ABSENT, Path, approx_conv2d, approx_matmul
 from axdnn.layers.coding import LayerCoding, weight_values
 from axdnn.quant import Node
 from axdnn.records import Multiplier
@@ -41,9 +42,16 @@ class IntegerLayer(nn.Module):
     `sums(codes)` returns `sum T[x, w] + bias` as exact integers, zero-point corrections included; the real value of a
     sum is `scale[channel] * sum`, one float32 scale per output channel.
 
+    Args:
+        node: the layer in the captured graph.
+        weight_shape: of its weight.
+        coding: codes and how they were chosen.
+        skipped: output channels that are not computed: their sums are 0.
+        absent: input channels (of a linear layer: features) whose terms are left out.
+
     Attributes:
         multiplier: the circuit with its coding.
-        coding: codes and how they were chosen.
+        terms: what each term of a sum multiplies with, see `approx_matmul`; None if all use the circuit.
         w_codes: stored weights, `(c_out, c_in / groups, kh, kw)` or `(out, in)`.
         scale: float32 `(c_out,)`.
         bias: int32 `(c_out,)`.
@@ -54,16 +62,27 @@ class IntegerLayer(nn.Module):
     bias: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, node: Node, weight_shape: torch.Size, coding: LayerCoding) -> None:
+    def __init__(
+        self,
+        node: Node,
+        weight_shape: torch.Size,
+        coding: LayerCoding,
+        skipped: Sequence[int] = (),
+        absent: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.node, self.coding = node, coding
+        self.terms = _terms(node, weight_shape, coding, absent)
+        self.skipped = torch.tensor(list(skipped), dtype=torch.long)
         self.multiplier: Multiplier = coding.multiplier
         channels = weight_shape[0]
         self.register_buffer("w_codes", coding.w_codes.reshape(weight_shape).contiguous())
         self.register_buffer("scale", torch.ones(channels))
         self.register_buffer("bias", torch.zeros(channels, dtype=torch.int32))
-        values = weight_values(coding.w_codes, coding.multiplier, coding.w_zero).sum(dim=2).flatten()
-        self.register_buffer("shift", -coding.encoding.zero_point * values)
+        values = weight_values(coding.w_codes, coding.multiplier, coding.w_zero)
+        if self.terms is not None:
+            values = values * (self.terms != ABSENT).view(-1, 1, values.shape[2])
+        self.register_buffer("shift", -coding.encoding.zero_point * values.sum(dim=2).flatten())
 
     def extra_repr(self) -> str:
         """Show the user's layer name and the multiplier."""
@@ -84,6 +103,7 @@ class IntegerLayer(nn.Module):
         self.scale = (gain * self.real_unit).float()
         steps = torch.round(offset / self.scale.double())
         self.bias = steps.clamp(-INT32_MAX, INT32_MAX).to(torch.int32)
+        self.bias[self.skipped] = 0
 
     def sums(self, codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
         """Return exact sums with corrections and bias, int64.
@@ -101,14 +121,19 @@ class IntegerLayer(nn.Module):
         if self.node.op == "linear":
             lead = codes.shape[:-1]
             flat = codes.reshape(-1, codes.shape[-1])
-            raw = approx_matmul(flat, self.w_codes, self.multiplier, path=path).reshape(*lead, self.w_codes.shape[0])
+            sums = approx_matmul(flat, self.w_codes, self.multiplier, path=path, terms=self.terms)
+            raw = sums.reshape(*lead, self.w_codes.shape[0])
         else:
             raw = approx_conv2d(
                 codes, self.w_codes, self.multiplier, a["stride"], a["padding"], a["dilation"], a["groups"],
-                self.coding.encoding.zero_point, path=path,
+                self.coding.encoding.zero_point, path=path, terms=self.terms,
             )  # fmt: skip
         total = raw.to(torch.int64) + self._channel(self.shift, raw)
-        return total - self._activation_sums(codes) if self.coding.w_zero else total
+        if self.coding.w_zero:
+            total = total - self._activation_sums(codes)
+        if len(self.skipped):
+            total.index_fill_(1 if self.node.op == "conv2d" else -1, self.skipped, 0)
+        return total
 
     def real(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the real value of sums, float32."""
@@ -116,14 +141,33 @@ class IntegerLayer(nn.Module):
 
     def _activation_sums(self, codes: torch.Tensor) -> torch.Tensor:
         """Return `w_zero * sum of the window's codes`, exact: float64 holds every integer that can occur."""
+        present = None if self.terms is None else self.terms != ABSENT
         if self.node.op == "linear":
-            return self.coding.w_zero * codes.to(torch.int64).sum(dim=-1, keepdim=True)
+            present_codes = codes.to(torch.int64) if present is None else codes.to(torch.int64) * present
+            return self.coding.w_zero * present_codes.sum(dim=-1, keepdim=True)
         a = self.node.attrs
         pad_h, pad_w = a["padding"]
         padded = functional.pad(codes.double(), (pad_w, pad_w, pad_h, pad_h), value=self.coding.encoding.zero_point)
         ones = padded.new_ones(a["groups"], *self.w_codes.shape[1:])  # one window sum a group serves all its channels
+        if present is not None:
+            ones = ones * present.expand(a["groups"], -1).reshape(ones.shape)
         sums = functional.conv2d(padded, ones, None, a["stride"], 0, a["dilation"], a["groups"]).to(torch.int64)
         return self.coding.w_zero * sums.repeat_interleave(self.w_codes.shape[0] // a["groups"], dim=1)
 
     def _channel(self, vector: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return vector.view(-1, 1, 1) if self.node.op == "conv2d" else vector
+
+
+def _terms(node: Node, weight_shape: torch.Size, coding: LayerCoding, absent: Sequence[int]) -> torch.Tensor | None:
+    """Return what each term is, uint8 `(k,)` or `(groups, k)`; exact terms of an exact circuit are like the others."""
+    terms = None if coding.multiplier.is_exact else coding.terms
+    if not len(absent):
+        return terms
+    groups = node.attrs.get("groups", 1)
+    inputs, window = weight_shape[1], weight_shape[1:].numel() // weight_shape[1]
+    dropped = torch.zeros(groups * inputs, dtype=torch.bool)
+    dropped[list(absent)] = True
+    mask = dropped.view(groups, inputs, 1).expand(groups, inputs, window).reshape(groups, -1)
+    kinds = torch.zeros(mask.shape[1], dtype=torch.uint8) if terms is None else terms
+    kinds = torch.where(mask, torch.tensor(ABSENT, dtype=torch.uint8), kinds)
+    return kinds[0] if groups == 1 else kinds

@@ -24,6 +24,7 @@ class LayerSample:
     Attributes:
         rows: `(groups, r, k)` float32. weight: `(groups, n, k)` float32. target: `(groups, r, n)`, bias left out.
         low, high: range of the input over all calibration images.
+        terms: which of the k terms multiply exactly, uint8 `(k,)` as `approx_matmul` takes it; None if none does.
     """
 
     rows: torch.Tensor
@@ -31,6 +32,7 @@ class LayerSample:
     target: torch.Tensor
     low: float
     high: float
+    terms: torch.Tensor | None = None
 
 
 class Calibration:

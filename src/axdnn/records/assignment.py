@@ -13,10 +13,15 @@ class Assignment(Record, frozen=True, kw_only=True):
     Attributes:
         multipliers: layer name -> catalogue name of the multiplier.
         pods: multiplier name -> number of pods that hold it; empty means "let the cost model choose".
+        skip: layer name -> output channels (neurons) that are not computed; they hand on 0.
+        absent: layer name -> input channels (of a linear layer: features) whose products are left out: inputs that are
+            always 0 because what made them is skipped, or connections dropped on purpose.
     """
 
     multipliers: dict[str, str]
     pods: dict[str, int] = {}
+    skip: dict[str, tuple[int, ...]] = {}
+    absent: dict[str, tuple[int, ...]] = {}
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -26,5 +31,8 @@ class Assignment(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """Content key of the layer choice: equal for equal choices, whatever the order of layers."""
-        text = "\n".join(f"{layer}\t{name}" for layer, name in sorted(self.multipliers.items()))
+        lines = [f"{layer}\t{name}" for layer, name in sorted(self.multipliers.items())]
+        for kind, left_out in (("skip", self.skip), ("absent", self.absent)):
+            lines += [f"{kind}\t{layer}\t{sorted(which)}" for layer, which in sorted(left_out.items()) if which]
+        text = "\n".join(lines)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,82 @@
+"""Which inputs of a layer are always zero because the neurons that make them are skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from axdnn.quant.graph import CapturedModel, Node, apply_float
+from axdnn.records import InvalidInputError, unknown_name
+
+
+def check_skip(model: CapturedModel, skip: Mapping[str, Sequence[int]]) -> None:
+    """Check that `skip` names output channels of layers and leaves each layer at least one.
+
+    Raises:
+        UnknownNameError: no such layer.
+        InvalidInputError: no such channel, or all of them.
+    """
+    for name, channels in skip.items():
+        if name not in model.layer_names:
+            raise unknown_name("layer", name, model.layer_names)
+        count = model.layer(name).weight.shape[0]
+        if any(not 0 <= c < count for c in channels) or len(set(channels)) >= count:
+            raise InvalidInputError(
+                f"skipped channels of {name!r} must lie in 0..{count - 1} and leave at least one, but got "
+                f"{len(set(channels))} of them: {sorted(set(channels))[:8]}"
+            )
+
+
+def dead_inputs(model: CapturedModel, skip: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    """Return, for each layer, the input channels (of a linear layer: features) that are 0 whatever the image.
+
+    Zero is followed through the graph by marking each value live (1) or dead (0): a clamp around 0, pooling, reshapes
+    and concatenation keep dead values dead, an addition needs both sides dead. What is left out here cannot change the
+    network (tested), so leaving out the products is a real removal.
+
+    Args:
+        model: captured graph.
+        skip: layer name -> output channels that hand on 0.
+    """
+    check_skip(model, skip)
+    dead: dict[str, tuple[int, ...]] = {}
+    live: dict[str, torch.Tensor] = {}
+
+    def visit(node: Node, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        marks = [live[i] for i in node.inputs]
+        if node.is_layer:
+            found = _dead_channels(node, marks[0])
+            if found:
+                dead[node.name] = found
+        live[node.name] = _marks(node, marks, output, skip)
+
+    with torch.no_grad():
+        model.run(torch.zeros(1, *model.input_shape), visit)
+    return dead
+
+
+def _dead_channels(node: Node, marks: torch.Tensor) -> tuple[int, ...]:
+    each = marks.transpose(0, 1).flatten(1) if node.op == "conv2d" else marks.reshape(-1, marks.shape[-1]).T
+    return tuple(torch.nonzero(each.amax(dim=1) == 0).flatten().tolist())
+
+
+def _marks(
+    node: Node, marks: list[torch.Tensor], output: torch.Tensor, skip: Mapping[str, Sequence[int]]
+) -> torch.Tensor:
+    """Mark the values of a node's output as live or dead."""
+    every = torch.ones_like(output)
+    if node.is_layer:
+        channels = torch.tensor(list(skip.get(node.name, ())), dtype=torch.long)
+        return every.index_fill_(1 if node.op == "conv2d" else -1, channels, 0)
+    a = node.attrs
+    if node.op == "clamp":
+        low, high = a["min"], a["max"]
+        return marks[0] if (low is None or low <= 0) and (high is None or high >= 0) else every
+    if node.op == "add":
+        return torch.maximum(*torch.broadcast_tensors(*marks))
+    if node.op == "unary":
+        return marks[0] if float(a["apply"](torch.zeros(1))) == 0.0 else every
+    if node.op in ("max_pool2d", "avg_pool2d", "reshape", "cat"):
+        return (apply_float(node, tuple(marks)) > 0).float()
+    return every  # the input, and batch norm, whose shift makes something of 0
