@@ -4,6 +4,7 @@ from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_acce
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
 from axdnn.hardware.pods import allocate, compositions
+from axdnn.hardware.row_mapping import exact_terms, term_counts
 from axdnn.hardware.sosa import SosaPoint, sosa_point
 from axdnn.hardware.streaming import COMPONENTS, MODEL
 from axdnn.hardware.systolic import (
@@ -37,11 +38,13 @@ __all__ = [
     "cycles",
     "estimate",
     "exact_figures",
+    "exact_terms",
     "list_accelerators",
     "load_accelerator",
     "mapping_efficiency",
     "parse_accelerator",
     "place",
     "sosa_point",
+    "term_counts",
     "utilisation",
 ]

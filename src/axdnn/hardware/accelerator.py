@@ -2,88 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import yaml
 
+from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, check_keys, check_together, read_entry
 from axdnn.records.errors import InvalidInputError, unknown_name
 
-MIB = 1024**2
-UNITS: dict[str, dict[str, float]] = {
-    "count": {"1": 1.0},
-    "fraction": {"1": 1.0},
-    "frequency": {"Hz": 1.0, "MHz": 1e6, "GHz": 1e9},
-    "time": {"s": 1.0, "us": 1e-6, "ns": 1e-9},
-    "bytes": {"B": 1.0, "KiB": 1024.0, "MiB": MIB},
-    "bandwidth": {"B/s": 1.0, "GB/s": 1e9},
-    "energy": {"J": 1.0, "pJ": 1e-12, "fJ": 1e-15},
-    "energy per bit": {"J/bit": 1.0, "pJ/bit": 1e-12, "fJ/bit": 1e-15},
-    "energy per byte": {"J/B": 1.0, "pJ/B": 1e-12},
-    "area": {"m2": 1.0, "mm2": 1e-6, "um2": 1e-12},
-    "area per byte": {"m2/B": 1.0, "mm2/MiB": 1e-6 / MIB, "mm2/MB": 1e-12},
-    "power density": {"W/m2": 1.0, "mW/mm2": 1e3},
-}
-"""Dimension -> accepted unit -> factor to SI."""
 
-
-class Parameter(NamedTuple):
-    """One required key of an accelerator file: where it stands, its field, its dimension and its range in SI."""
-
-    path: str
-    field: str
-    dimension: str
-    low: float
-    high: float
-    whole: bool = False
-
-
-PARAMETERS = (
-    Parameter("array.pods", "pods", "count", 1, 512, True),
-    Parameter("array.rows", "rows", "count", 1, 4096, True),
-    Parameter("array.columns", "columns", "count", 1, 4096, True),
-    Parameter("array.clock", "clock_hz", "frequency", 1e3, 1e11),
-    Parameter("memory.activation_buffer", "activation_buffer_bytes", "bytes", 1, 1e15),
-    Parameter("memory.weight_buffer", "weight_buffer_bytes", "bytes", 1, 1e15),
-    Parameter("memory.accumulator", "accumulator_bytes", "bytes", 1, 1e15),
-    Parameter("memory.backing", "backing_bytes", "bytes", 0, 1e15),
-    Parameter("memory.activations_stay_on_chip", "activations_stay_on_chip", "count", 0, 1, True),
-    Parameter("memory.buffer_bandwidth", "buffer_bandwidth_b_s", "bandwidth", 1, 1e18),
-    Parameter("memory.backing_bandwidth", "backing_bandwidth_b_s", "bandwidth", 1, 1e18),
-    Parameter("memory.dram_bandwidth", "dram_bandwidth_b_s", "bandwidth", 1, 1e18),
-    Parameter("memory.dram_latency", "dram_latency_s", "time", 0, 1),
-    Parameter("energy.multiply", "multiply_j", "energy", 0, 1e-6),
-    Parameter("energy.add", "add_j", "energy", 0, 1e-6),
-    Parameter("energy.register", "register_j_bit", "energy per bit", 0, 1e-6),
-    Parameter("energy.sign_magnitude", "sign_magnitude_j", "energy", 0, 1e-6),
-    Parameter("energy.buffer_read", "buffer_read_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.buffer_write", "buffer_write_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.accumulator_read", "accumulator_read_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.accumulator_write", "accumulator_write_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.backing_read", "backing_read_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.backing_write", "backing_write_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.dram", "dram_j_bit", "energy per bit", 0, 1e-6),
-    Parameter("energy.interconnect", "interconnect_j_b", "energy per byte", 0, 1e-6),
-    Parameter("energy.interconnect_expansion", "interconnect_expansion", "count", 1, 64),
-    Parameter("area.multiplier_scale", "multiplier_area_scale", "fraction", 0, 100),
-    Parameter("area.pe_rest", "pe_rest_m2", "area", 0, 1),
-    Parameter("area.sign_magnitude", "sign_magnitude_m2", "area", 0, 1),
-    Parameter("area.buffer", "buffer_m2_b", "area per byte", 0, 1),
-    Parameter("area.backing", "backing_m2_b", "area per byte", 0, 1),
-    Parameter("area.interconnect_bit", "interconnect_m2_bit", "area", 0, 1),
-    Parameter("static.logic_leakage", "logic_leakage_w_m2", "power density", 0, 1e9),
-    Parameter("static.memory_leakage", "memory_leakage_w_m2", "power density", 0, 1e9),
-    Parameter("static.clock_fraction", "clock_fraction", "fraction", 0, 1),
-)
-
-
-class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
+class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A multi-pod, weight-stationary systolic array. Fields are in SI units, named; see `designs/*.yaml`.
 
     Attributes:
@@ -98,6 +31,11 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
         interconnect_j_b: per byte and stage; `interconnect_expansion` is SOSA's butterfly expansion k.
         multiplier_area_scale: area at this node / area in the multiplier library (45 nm).
         clock_fraction: part of the register energy a processing element draws every cycle, busy or not.
+        exact_rows: rows of every pod, the first ones, that keep exact multipliers; 0 = none. Each pod still counts as
+            one kind, that of its other rows, and a layer that must be wholly exact runs on pods whose kind is exact.
+        fill: where a fold that does not fill the rows lies, `top` or `bottom`; see `exact_terms`.
+        pods_together: neighbouring pods that always hold the same kind, so kinds get multiples of it. A chip of many
+            pods needs it to be searched: at most 16 such groups are quick.
         sources: key path -> `value unit; source`.
     """
 
@@ -138,11 +76,14 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     logic_leakage_w_m2: float
     memory_leakage_w_m2: float
     clock_fraction: float
+    exact_rows: int = 0
+    fill: str = "top"
+    pods_together: int = 1
     sources: dict[str, str] = {}
 
     def replace(self, **changes: Any) -> Accelerator:
         """Return a copy with some fields changed; their sources say so. Values are SI; ranges are not checked."""
-        paths = {p.field: p.path for p in PARAMETERS}
+        paths = {p.field: p.path for p in (*PARAMETERS, *OPTIONAL)}
         changed = {paths[f]: f"{v!r} (SI); changed by the caller" for f, v in changes.items() if f in paths}
         return msgspec.structs.replace(self, **{"sources": {**self.sources, **changed}, **changes})
 
@@ -191,60 +132,20 @@ def parse_accelerator(text: str, where: str) -> Accelerator:
         raise InvalidInputError(f"{where} must be YAML, but: {error}") from error
     if not isinstance(data, Mapping):
         raise InvalidInputError(f"{where} must hold a mapping of sections, but got {type(data).__name__}")
-    _check_keys(data, where)
+    check_keys(data, where)
     labels = {key: data.get(key) for key in ("name", "description")}
     for key, value in labels.items():
         if not isinstance(value, str) or not value.strip():
             raise InvalidInputError(f"{where}: `{key}` must be a text, but got {value!r}")
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for parameter in PARAMETERS:
+    for parameter in (*PARAMETERS, *OPTIONAL):
         section, key = parameter.path.split(".")
-        values[parameter.field], sources[parameter.path] = _read(data[section][key], parameter, where)
+        if key in data[section] or parameter in PARAMETERS:
+            values[parameter.field], sources[parameter.path] = read_entry(data[section][key], parameter, where)
+    check_together(values, where)
     return msgspec.convert({**labels, **values, "sources": sources}, Accelerator)
 
 
 def _designs() -> Any:
     return resources.files("axdnn.hardware") / "designs"
-
-
-def _check_keys(data: Mapping[str, Any], where: str) -> None:
-    wanted: dict[str, list[str]] = {}
-    for parameter in PARAMETERS:
-        section, key = parameter.path.split(".")
-        wanted.setdefault(section, []).append(key)
-    _check_level(data, ["name", "description", *wanted], where, "")
-    for section, keys in wanted.items():
-        if not isinstance(data[section], Mapping):
-            raise InvalidInputError(f"{where}: `{section}` must be a mapping with keys {', '.join(keys)}")
-        _check_level(data[section], keys, where, f"{section}.")
-
-
-def _check_level(data: Mapping[str, Any], keys: list[str], where: str, prefix: str) -> None:
-    for key in keys:
-        if key not in data:
-            raise InvalidInputError(f"{where}: `{prefix}{key}` is missing; required here: {', '.join(keys)}")
-    for key in data:
-        if key not in keys:
-            raise InvalidInputError(f"{where}: unknown key `{prefix}{key}`; allowed here: {', '.join(keys)}")
-
-
-def _read(entry: Any, parameter: Parameter, where: str) -> tuple[float | int, str]:
-    """Check one `{value, unit, source}` entry; return its SI value and its line for the sources."""
-    at = f"{where}: `{parameter.path}`"
-    if not isinstance(entry, Mapping) or set(entry) != {"value", "unit", "source"}:
-        raise InvalidInputError(f"{at} must be {{value: number, unit: text, source: text}}, but got {entry!r}")
-    value, unit, source = entry["value"], str(entry["unit"]), entry["source"]
-    units = UNITS[parameter.dimension]
-    if unit not in units:
-        raise InvalidInputError(f"{at}.unit must be one of {', '.join(units)}, but got {unit!r}")
-    if not isinstance(source, str) or not source.strip():
-        raise InvalidInputError(f"{at}.source must say where the value comes from, but got {source!r}")
-    number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
-    si = value * units[unit] if number else math.nan
-    if not parameter.low <= si <= parameter.high or (parameter.whole and si != int(si)):
-        kind = "a whole number" if parameter.whole else "a finite number"
-        low, high = (f"{bound / units[unit]:g}" for bound in (parameter.low, parameter.high))
-        raise InvalidInputError(f"{at}.value must be {kind} in {low}..{high} {unit}, but got {value!r}")
-    shown = f"{value:g}" if unit == "1" else f"{value:g} {unit}"
-    return (int(si) if parameter.whole else float(si)), f"{shown}; {' '.join(source.split())}"

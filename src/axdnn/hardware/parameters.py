@@ -1,0 +1,153 @@
+"""Schema of accelerator files: the keys, their units and ranges, and how an entry is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from axdnn.records.errors import InvalidInputError
+
+MIB = 1024**2
+UNITS: dict[str, dict[str, float]] = {
+    "count": {"1": 1.0},
+    "fraction": {"1": 1.0},
+    "frequency": {"Hz": 1.0, "MHz": 1e6, "GHz": 1e9},
+    "time": {"s": 1.0, "us": 1e-6, "ns": 1e-9},
+    "bytes": {"B": 1.0, "KiB": 1024.0, "MiB": MIB},
+    "bandwidth": {"B/s": 1.0, "GB/s": 1e9},
+    "energy": {"J": 1.0, "pJ": 1e-12, "fJ": 1e-15},
+    "energy per bit": {"J/bit": 1.0, "pJ/bit": 1e-12, "fJ/bit": 1e-15},
+    "energy per byte": {"J/B": 1.0, "pJ/B": 1e-12},
+    "area": {"m2": 1.0, "mm2": 1e-6, "um2": 1e-12},
+    "area per byte": {"m2/B": 1.0, "mm2/MiB": 1e-6 / MIB, "mm2/MB": 1e-12},
+    "power density": {"W/m2": 1.0, "mW/mm2": 1e3},
+}
+"""Dimension -> accepted unit -> factor to SI."""
+FILLS = ("top", "bottom")
+"""Where a fold that does not fill the rows of a pod may lie; see `row_mapping`."""
+
+
+class Parameter(NamedTuple):
+    """One key of an accelerator file: where it stands, its field, its dimension and its range in SI.
+
+    With `choices` the value is one of these texts, and dimension and range do not matter.
+    """
+
+    path: str
+    field: str
+    dimension: str
+    low: float
+    high: float
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+
+PARAMETERS = (
+    Parameter("array.pods", "pods", "count", 1, 512, True),
+    Parameter("array.rows", "rows", "count", 1, 4096, True),
+    Parameter("array.columns", "columns", "count", 1, 4096, True),
+    Parameter("array.clock", "clock_hz", "frequency", 1e3, 1e11),
+    Parameter("memory.activation_buffer", "activation_buffer_bytes", "bytes", 1, 1e15),
+    Parameter("memory.weight_buffer", "weight_buffer_bytes", "bytes", 1, 1e15),
+    Parameter("memory.accumulator", "accumulator_bytes", "bytes", 1, 1e15),
+    Parameter("memory.backing", "backing_bytes", "bytes", 0, 1e15),
+    Parameter("memory.activations_stay_on_chip", "activations_stay_on_chip", "count", 0, 1, True),
+    Parameter("memory.buffer_bandwidth", "buffer_bandwidth_b_s", "bandwidth", 1, 1e18),
+    Parameter("memory.backing_bandwidth", "backing_bandwidth_b_s", "bandwidth", 1, 1e18),
+    Parameter("memory.dram_bandwidth", "dram_bandwidth_b_s", "bandwidth", 1, 1e18),
+    Parameter("memory.dram_latency", "dram_latency_s", "time", 0, 1),
+    Parameter("energy.multiply", "multiply_j", "energy", 0, 1e-6),
+    Parameter("energy.add", "add_j", "energy", 0, 1e-6),
+    Parameter("energy.register", "register_j_bit", "energy per bit", 0, 1e-6),
+    Parameter("energy.sign_magnitude", "sign_magnitude_j", "energy", 0, 1e-6),
+    Parameter("energy.buffer_read", "buffer_read_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.buffer_write", "buffer_write_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.accumulator_read", "accumulator_read_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.accumulator_write", "accumulator_write_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.backing_read", "backing_read_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.backing_write", "backing_write_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.dram", "dram_j_bit", "energy per bit", 0, 1e-6),
+    Parameter("energy.interconnect", "interconnect_j_b", "energy per byte", 0, 1e-6),
+    Parameter("energy.interconnect_expansion", "interconnect_expansion", "count", 1, 64),
+    Parameter("area.multiplier_scale", "multiplier_area_scale", "fraction", 0, 100),
+    Parameter("area.pe_rest", "pe_rest_m2", "area", 0, 1),
+    Parameter("area.sign_magnitude", "sign_magnitude_m2", "area", 0, 1),
+    Parameter("area.buffer", "buffer_m2_b", "area per byte", 0, 1),
+    Parameter("area.backing", "backing_m2_b", "area per byte", 0, 1),
+    Parameter("area.interconnect_bit", "interconnect_m2_bit", "area", 0, 1),
+    Parameter("static.logic_leakage", "logic_leakage_w_m2", "power density", 0, 1e9),
+    Parameter("static.memory_leakage", "memory_leakage_w_m2", "power density", 0, 1e9),
+    Parameter("static.clock_fraction", "clock_fraction", "fraction", 0, 1),
+)
+"""Required keys."""
+OPTIONAL = (
+    Parameter("array.exact_rows", "exact_rows", "count", 0, 4096, True),
+    Parameter("array.fill", "fill", "count", 0, 0, choices=FILLS),
+    Parameter("array.pods_together", "pods_together", "count", 1, 512, True),
+)
+"""Keys that may be left out; the fields have defaults then and no source."""
+
+
+def check_keys(data: Mapping[str, Any], where: str) -> None:
+    """Refuse missing and unknown sections and keys with `InvalidInputError`."""
+    wanted: dict[str, list[str]] = {}
+    for parameter in PARAMETERS:
+        section, key = parameter.path.split(".")
+        wanted.setdefault(section, []).append(key)
+    optional: dict[str, list[str]] = {}
+    for parameter in OPTIONAL:
+        section, key = parameter.path.split(".")
+        optional.setdefault(section, []).append(key)
+    _check_level(data, ["name", "description", *wanted], [], where, "")
+    for section, keys in wanted.items():
+        if not isinstance(data[section], Mapping):
+            raise InvalidInputError(f"{where}: `{section}` must be a mapping with keys {', '.join(keys)}")
+        _check_level(data[section], keys, optional.get(section, []), where, f"{section}.")
+
+
+def _check_level(data: Mapping[str, Any], keys: list[str], optional: list[str], where: str, prefix: str) -> None:
+    for key in keys:
+        if key not in data:
+            raise InvalidInputError(f"{where}: `{prefix}{key}` is missing; required here: {', '.join(keys)}")
+    for key in data:
+        if key not in keys and key not in optional:
+            allowed = ", ".join([*keys, *optional])
+            raise InvalidInputError(f"{where}: unknown key `{prefix}{key}`; allowed here: {allowed}")
+
+
+def check_together(values: Mapping[str, Any], where: str) -> None:
+    """Refuse values that are legal each but not together."""
+    rows, exact_rows = values["rows"], values.get("exact_rows", 0)
+    if exact_rows > rows:
+        raise InvalidInputError(
+            f"{where}: `array.exact_rows` must be at most `array.rows` = {rows}, but got {exact_rows}"
+        )
+    pods, together = values["pods"], values.get("pods_together", 1)
+    if pods % together:
+        raise InvalidInputError(f"{where}: `array.pods_together` must divide `array.pods` = {pods}, but got {together}")
+
+
+def read_entry(entry: Any, parameter: Parameter, where: str) -> tuple[float | int | str, str]:
+    """Check one `{value, unit, source}` entry; return its SI value and its line for the sources."""
+    at = f"{where}: `{parameter.path}`"
+    if not isinstance(entry, Mapping) or set(entry) != {"value", "unit", "source"}:
+        raise InvalidInputError(f"{at} must be {{value: number, unit: text, source: text}}, but got {entry!r}")
+    value, unit, source = entry["value"], str(entry["unit"]), entry["source"]
+    if parameter.choices and value not in parameter.choices:
+        raise InvalidInputError(f"{at}.value must be one of {', '.join(parameter.choices)}, but got {value!r}")
+    units = UNITS[parameter.dimension]
+    if unit not in units:
+        raise InvalidInputError(f"{at}.unit must be one of {', '.join(units)}, but got {unit!r}")
+    if not isinstance(source, str) or not source.strip():
+        raise InvalidInputError(f"{at}.source must say where the value comes from, but got {source!r}")
+    if parameter.choices:
+        return str(value), f"{value}; {' '.join(source.split())}"
+    number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    si = value * units[unit] if number else math.nan
+    if not parameter.low <= si <= parameter.high or (parameter.whole and si != int(si)):
+        kind = "a whole number" if parameter.whole else "a finite number"
+        low, high = (f"{bound / units[unit]:g}" for bound in (parameter.low, parameter.high))
+        raise InvalidInputError(f"{at}.value must be {kind} in {low}..{high} {unit}, but got {value!r}")
+    shown = f"{value:g}" if unit == "1" else f"{value:g} {unit}"
+    return (int(si) if parameter.whole else float(si)), f"{shown}; {' '.join(source.split())}"
