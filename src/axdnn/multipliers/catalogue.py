@@ -1,4 +1,4 @@
-"""Multipliers by name: the EvoApprox8b library, its releases, its transposed circuits.
+"""Multipliers by name: the EvoApprox8b library, its releases, its transposed circuits; families; users' files.
 
 Canonical label of a table: its v2022 name if it has one, else its v1 name. A name that means different circuits in the
 two releases carries the release: `mul8s_1KV8@v1`. The transposed circuit of an asymmetric table ends in `.T`.
@@ -10,10 +10,12 @@ from functools import cache
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
+from axdnn.multipliers.families import FAMILIES, family_multiplier, is_family_name, split_names
 from axdnn.multipliers.library import LibraryTable, library, library_table
+from axdnn.multipliers.user.file import file_multiplier, is_file_name
 from axdnn.records import (
-    CODINGS,
     AmbiguousNameError,
     Coding,
     Figures,
@@ -49,34 +51,62 @@ def load_multiplier(name: str) -> Multiplier:
 
     Args:
         name: a name of EvoApprox8b (`mul8u_QKX`), with its release (`mul8s_1KV8@v1`, needed where the bare name means
-            different circuits), with `.T` for the transposed circuit of an asymmetric table, or `exact` for the exact
-            signed circuit.
+            different circuits); `exact` for the exact signed circuit; a member of a behavioural family (`drum:k=4`,
+            see `list_families`); the path of a file that `save_multiplier` or `axdnn multipliers import` wrote
+            (`mine.axmul`); each with `.T` for the transposed circuit of an asymmetric table.
 
     Returns:
-        the multiplier under its canonical label; the other labels are its `aliases`. Cached.
+        the multiplier under its canonical label; the other labels are its `aliases`. The label of a file is its path
+        and a checksum, `mine.axmul#0123456789ab`, so that a changed file is noticed.
 
     Raises:
         AmbiguousNameError: the bare name means different circuits in two releases; both full names are listed.
         UnknownNameError: no such name; the nearest are listed.
-        InvalidInputError: `.T` of a symmetric table.
+        InvalidInputError: `.T` of a symmetric table, or a wrong parameter of a family.
+        RecordError: the file is missing, damaged, or changed since its name with a checksum was written.
 
     Example:
         >>> load_multiplier("exact").name
         'mul8s_1KV6'
     """
-    entry = find_entry(name)
-    return _build(entry.table.label, entry.transposed)
+    return _multiplier(find_entry(name))
 
 
-def find_entry(name: str) -> Entry:
-    """Return the catalogue entry called `name` without unpacking its table (see `load_multiplier` for the errors)."""
+def _multiplier(found: Entry | Multiplier) -> Multiplier:
+    return found if isinstance(found, Multiplier) else _build(found.table.label, found.transposed)
+
+
+def find_entry(name: str) -> Entry | Multiplier:
+    """Return what is called `name`: a library entry, its table still packed, or a member of a family or a file's.
+
+    Raises:
+        AmbiguousNameError, UnknownNameError, InvalidInputError, RecordError: as `load_multiplier`.
+    """
     if not isinstance(name, str):
         raise InvalidInputError(f"a multiplier's name must be a string, but got {type(name).__name__}")
     bare, transposed = name.strip().removesuffix(".T"), name.strip().endswith(".T")
+    if is_file_name(bare):
+        return _swapped(file_multiplier(bare)) if transposed else file_multiplier(bare)
+    if is_family_name(bare):
+        return _swapped(family_multiplier(bare)) if transposed else family_multiplier(bare)
+    return _library_entry(name, bare, transposed)
+
+
+def _swapped(multiplier: Multiplier) -> Multiplier:
+    if np.array_equal(multiplier.table, multiplier.table.T):
+        raise InvalidInputError(
+            f"{multiplier.name!r} is symmetric, so its transposed circuit is the same: leave out .T"
+        )
+    return multiplier.transposed()
+
+
+def _library_entry(name: str, bare: str, transposed: bool) -> Entry:
     bare = EXACT["signed"] if bare == "exact" else bare
     found = _by_name().get(bare, ())
     if not found:
-        raise unknown_name("multiplier", name, ("exact", *catalogue_names()), HOW_TO_LIST)
+        if "=" in bare:
+            raise InvalidInputError(f"{name!r} is a parameter without a family before it; write e.g. drum:k=4")
+        raise unknown_name("multiplier", name, ("exact", *catalogue_names(), *FAMILIES), HOW_TO_LIST)
     if len(found) > 1:
         end = ".T" if transposed else ""
         both = " and ".join(f"{bare}@{release}{end} (table {table.sha1})" for table, release in found)
@@ -128,12 +158,17 @@ def table_figures(table: LibraryTable) -> Figures:
     )
 
 
+def exact_figures(coding: Coding) -> Figures:
+    """Return the figures of the exact circuit that ratios refer to."""
+    return table_figures(_by_name()[EXACT["signed" if coding == "signed" else "unsigned"]][0][0])
+
+
 def _scaled(printed: str, exponent: int) -> float:
     return float(f"{printed}e{exponent}")
 
 
 def catalogue_names() -> tuple[str, ...]:
-    """Return every name that `load_multiplier` takes (transposed circuits by canonical label only), sorted.
+    """Return every library name that `load_multiplier` takes (transposed circuits by canonical label only), sorted.
 
     Bare names that are ambiguous are left out; their full names are in.
     """
@@ -142,18 +177,35 @@ def catalogue_names() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def resolve_set(spec: str) -> tuple[Entry, ...]:
-    """Return the entries of a set without unpacking tables (see `load_set`)."""
+def resolve_set(spec: str) -> tuple[Entry | Multiplier, ...]:
+    """Return the entries of a set without unpacking tables of the library (see `load_set`)."""
     if spec in SETS:
         wanted = {"evoapprox8b-signed": (True,), "evoapprox8b-unsigned": (False,)}.get(spec, (True, False))
         tables = [table for table in library().tables if table.signed in wanted]
         return tuple(Entry(table, t) for table in tables for t in (False, True) if not t or table.transposed_id)
-    parts = [part.strip() for part in spec.split(",") if part.strip()]
+    parts = split_names(spec)
     if not parts:
         raise InvalidInputError(f"a multiplier set must be one of {', '.join(SETS)} or names with commas, not {spec!r}")
     if len(parts) == 1 and "evoapprox" in parts[0].casefold():
         raise unknown_name("multiplier set", parts[0], SETS)
-    return tuple({entry.label: entry for entry in map(find_entry, parts)}.values())
+    return tuple({label_of(entry): entry for entry in map(find_entry, parts)}.values())
+
+
+def label_of(found: Entry | Multiplier) -> str:
+    """Return the canonical name."""
+    return found.name if isinstance(found, Multiplier) else found.label
+
+
+def pinned_set(spec: str) -> str:
+    """Return a set's text with the checksum of each file it names, so that equal texts mean equal multipliers.
+
+    Raises:
+        UnknownNameError, AmbiguousNameError, InvalidInputError, RecordError: as `load_set`.
+    """
+    names = split_names(spec)
+    if not any(is_file_name(name.removesuffix(".T")) for name in names):
+        return spec
+    return ",".join(load_multiplier(n).name if is_file_name(n.removesuffix(".T")) else n for n in names)
 
 
 def load_set(spec: str) -> tuple[Multiplier, ...]:
@@ -161,49 +213,10 @@ def load_set(spec: str) -> tuple[Multiplier, ...]:
 
     Args:
         spec: `evoapprox8b` (all 64 tables and the transposed circuits of the asymmetric ones),
-            `evoapprox8b-signed`, `evoapprox8b-unsigned`, or names separated by commas (repeats are dropped).
+            `evoapprox8b-signed`, `evoapprox8b-unsigned`, or names separated by commas (repeats are dropped), as in
+            `mul8u_QKX,bam:h=0,v=4,mine.axmul`.
 
     Raises:
-        UnknownNameError, AmbiguousNameError, InvalidInputError: as `load_multiplier`, or an empty set.
+        UnknownNameError, AmbiguousNameError, InvalidInputError, RecordError: as `load_multiplier`, or an empty set.
     """
-    return tuple(_build(entry.table.label, entry.transposed) for entry in resolve_set(spec))
-
-
-@cache
-def exact_multiplier(coding: Coding) -> Multiplier:
-    """Return the exact circuit of a coding; for `sign_magnitude` the wrapped unsigned one.
-
-    Raises:
-        InvalidInputError: no such coding.
-    """
-    if coding not in CODINGS:
-        raise InvalidInputError(f"`coding` must be one of {', '.join(CODINGS)}, but got {coding!r}")
-    exact = load_multiplier(EXACT["signed" if coding == "signed" else "unsigned"])
-    return exact.sign_magnitude() if coding == "sign_magnitude" else exact
-
-
-def power_ratio(multiplier: Multiplier) -> float:
-    """Power of a multiplier relative to the exact circuit of the same signedness (`sign_magnitude` is unsigned).
-
-    Raises:
-        InvalidInputError: the multiplier has no figures.
-    """
-    return _figures(multiplier).power_w / _figures(exact_multiplier(multiplier.coding)).power_w
-
-
-def area_ratio(multiplier: Multiplier) -> float:
-    """Area of a multiplier relative to the exact circuit of the same signedness (`sign_magnitude` is unsigned).
-
-    Raises:
-        InvalidInputError: the multiplier has no figures.
-    """
-    return _figures(multiplier).area_m2 / _figures(exact_multiplier(multiplier.coding)).area_m2
-
-
-def _figures(multiplier: Multiplier) -> Figures:
-    if multiplier.figures is None:
-        raise InvalidInputError(
-            f"{multiplier.name!r} has no figures (power, area, delay), so it can be simulated but not priced;"
-            " give `figures=` when you build it"
-        )
-    return multiplier.figures
+    return tuple(map(_multiplier, resolve_set(spec)))

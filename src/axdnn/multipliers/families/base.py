@@ -81,5 +81,5 @@ class Family:
         operand = np.arange(2**BITS, dtype=np.int64) - (128 if signed else 0)
         a, b = operand[:, None], operand[None, :]
         if signed and self.signed == "sign-magnitude":
-            return np.sign(a) * np.sign(b) * self.product(np.abs(a), np.abs(b), **values)
+            return np.asarray(np.sign(a) * np.sign(b) * self.product(np.abs(a), np.abs(b), **values))
         return self.product(a, b, **values)

@@ -29,7 +29,7 @@ def _mitchell(a: IntArray, b: IntArray) -> IntArray:
     k1, k2 = np.maximum(_LEADING[a], 0), np.maximum(_LEADING[b], 0)
     one = np.left_shift(1, k1 + k2)
     fractions = ((a - (1 << k1)) << k2) + ((b - (1 << k2)) << k1)
-    return np.where((a == 0) | (b == 0), 0, np.where(fractions < one, one + fractions, 2 * fractions))
+    return np.asarray(np.where((a == 0) | (b == 0), 0, np.where(fractions < one, one + fractions, 2 * fractions)))
 
 
 def _nearest_power(x: IntArray) -> IntArray:
