@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from axdnn.importance import AGGREGATIONS, conductance, grouped, layer_conductance
+from axdnn.importance import (
+    AGGREGATIONS,
+    channel_conductance,
+    conductance,
+    conductance_of_all_layers,
+    grouped,
+    layer_conductance,
+)
 from axdnn.models import load_model
 from axdnn.quant import CapturedModel, capture, fold_batch_norm
 from axdnn.records import InvalidInputError, UnknownNameError
@@ -205,3 +212,30 @@ def test_bad_inputs_are_refused(tiny: CapturedModel) -> None:
         conductance(tiny, torch.full((1, 5), torch.nan), steps=2)
     with pytest.raises(UnknownNameError, match="'c'"):
         layer_conductance(tiny, "c", torch.randn(2, 5), 0)
+
+
+def test_all_layers_at_once_equal_captum_layer_by_layer(tiny: CapturedModel) -> None:
+    x = torch.randn(3, 5)
+    for target, found in conductance_of_all_layers(tiny, x, (0, 2), baseline=0.25, steps=7):
+        for layer in tiny.layer_names:
+            expected = layer_conductance(tiny, layer, x, target, baseline=0.25, steps=7)
+            torch.testing.assert_close(found[layer], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_groups_of_images_change_nothing(tiny: CapturedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(5, 5)
+    whole = channel_conductance(tiny, x, steps=4)[0]
+    monkeypatch.setattr("axdnn.importance.all_layers.VALUES_AT_ONCE", 1)  # one image at a time
+    parts = channel_conductance(tiny, x, steps=4)[0]
+    for layer in tiny.layer_names:
+        assert parts[layer] == pytest.approx(whole[layer], rel=1e-6)
+
+
+def test_channels_sum_to_the_layer(tiny: CapturedModel) -> None:
+    x = torch.randn(4, 5)
+    channels, images = channel_conductance(tiny, x, steps=4)
+    score = conductance(tiny, x, steps=4)
+    for layer, value in score.values.items():
+        assert channels[layer].shape == (tiny.layer(layer).weight.shape[0],)
+        assert channels[layer].sum() == pytest.approx(value, rel=1e-6)
+    assert images == score.network_images

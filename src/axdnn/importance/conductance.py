@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from axdnn.importance.all_layers import conductance_of_all_layers
 from axdnn.importance.base import Context, Progress, Scorer
 from axdnn.quant import CapturedModel
 from axdnn.records import InvalidInputError, LayerScores, unknown_name
@@ -128,16 +131,15 @@ def conductance(
     """
     classes = _checked(model, images, classes, steps, aggregation)
     grouped(dict.fromkeys(model.layer_names, 0.0), groups)
-    values: dict[str, float] = {}
-    total = len(model.layer_names) * len(classes)
-    for i, layer in enumerate(model.layer_names):
-        runs = []
-        for j, target in enumerate(classes):
-            found = layer_conductance(model, layer, images, target, baseline=baseline, steps=steps)
-            runs.append(float(AGGREGATIONS[aggregation](found).mean()))
-            if progress is not None:
-                progress(f"conductance of {layer}", i * len(classes) + j + 1, total)
-        values[layer] = sum(runs) / len(runs)
+    sums = dict.fromkeys(model.layer_names, 0.0)
+    done = 0
+    for _, found in conductance_of_all_layers(model, images, classes, baseline=baseline, steps=steps):
+        for layer, each in found.items():
+            sums[layer] += float(AGGREGATIONS[aggregation](each).double().sum())
+        done += len(next(iter(found.values()), ()))
+        if progress is not None:
+            progress("conductance", done, len(images) * len(classes))
+    values = {layer: total / (len(images) * len(classes)) for layer, total in sums.items()}
     if not all(math.isfinite(v) for v in values.values()):
         raise InvalidInputError("conductance must be finite, but the images, the baseline or the network are not")
     return LayerScores(
@@ -149,7 +151,7 @@ def conductance(
             "groups": ",".join(f"{pattern}={unit}" for pattern, unit in (groups or {}).items()),
         },
         images=len(images),
-        network_images=1 + len(images) * (steps + 1) * total,
+        network_images=1 + len(images) * (steps + 1),
         unit="logit",
     )  # fmt: skip
 
@@ -194,3 +196,43 @@ def grouped(values: Mapping[str, float], groups: Mapping[str, str] | None) -> di
     for layer, value in values.items():
         sums[unit_of[layer]] = sums.get(unit_of[layer], 0.0) + value
     return {layer: sums[unit_of[layer]] for layer in values}
+
+
+def channel_conductance(
+    model: CapturedModel,
+    images: torch.Tensor,
+    *,
+    classes: Sequence[int] | None = None,
+    baseline: torch.Tensor | float = 0.0,
+    steps: int = 20,
+    progress: Progress | None = None,
+) -> tuple[dict[str, npt.NDArray[np.float64]], int]:
+    """Importance of each neuron: |conductance| summed over positions, averaged over images and target classes.
+
+    Args:
+        model: captured float network.
+        images: `(n, ...)`.
+        classes: as for `conductance`.
+        baseline: as for `conductance`.
+        steps: as for `conductance`.
+        progress: called with (message, done, total).
+
+    Returns:
+        Layer name -> float64 `(output channels,)`, and how many images went through the network.
+
+    Raises:
+        InvalidInputError: as `conductance`.
+    """
+    classes = _checked(model, images, classes, steps, "abs_sum")
+    sums: dict[str, torch.Tensor] = {}
+    done, total = 0, len(images) * len(classes)
+    for _, found in conductance_of_all_layers(model, images, classes, baseline=baseline, steps=steps):
+        for layer, each in found.items():
+            channel = 1 if model.nodes[layer].op == "conv2d" else each.dim() - 1
+            size = each.abs().double().transpose(0, channel).flatten(1).sum(dim=1)
+            sums[layer] = sums.get(layer, torch.zeros_like(size)) + size
+        done += len(next(iter(found.values()), ()))
+        if progress is not None:
+            progress("conductance of neurons", done, total)
+    values = {layer: (sums[layer] / total).numpy() for layer in model.layer_names}
+    return values, 1 + len(images) * (steps + 1)

@@ -13,7 +13,8 @@ class LayerScores(Record, frozen=True, kw_only=True):
         values: layer name -> importance, larger is more important.
         settings: options that made it, as text.
         images: images attributed.
-        network_images: images sent through the network to compute it (an image at s steps for c classes counts s*c).
+        network_images: images sent through the network to compute it (an image at s points of a path counts s; the
+            backward passes, one for each class, belong to their forward pass).
         unit: what the values mean.
     """
 
