@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from axdnn.data import dataset_info
 from axdnn.models import Recipe, build_model, load_model, load_weights, save_weights
 from axdnn.models import loading as loading_module
 from axdnn.models.loading import PACKAGE_WEIGHTS
@@ -175,9 +176,11 @@ def test_unknown_names():
 
 def test_shipped_weights_are_small_and_described():
     for path in PACKAGE_WEIGHTS.glob("*.safetensors"):
-        assert path.stat().st_size < 300_000
+        assert path.stat().st_size < 2_000_000
         recipe = json.loads(path.with_suffix(".json").read_text())
         assert {"seed", "settings", "split", "images", "test_accuracy", "test_images", "torch"} <= recipe.keys()
         assert recipe["split"] == "fit"
-        model = build_model(recipe["model"], 1, 10, 28)
+        channels, size, _ = dataset_info(recipe["data"]).image_shape
+        model = build_model(recipe["model"], channels, 10, size)
         assert load_weights(model, path) == recipe
+        assert path.stem == f"{recipe['model']}-{recipe['data']}"

@@ -81,7 +81,7 @@ def test_bad_input_is_refused():
         build_model("lenet5", 1, 1, 28)
     with pytest.raises(InvalidInputError, match="in_channels"):
         build_model("lenet5", True, 10, 28)
-    assert list_models() == ("lenet5", "resnet8", "resnet14", "resnet20")
+    assert list_models() == ("lenet5", "cnn_small", "resnet8", "resnet14", "resnet20")
 
 
 def test_accuracy_is_the_fraction_correct_and_keeps_the_mode():
@@ -93,3 +93,16 @@ def test_accuracy_is_the_fraction_correct_and_keeps_the_mode():
         measure_accuracy(model, images[:3], torch.zeros(4, dtype=torch.int64))
     with pytest.raises(InvalidInputError):
         measure_accuracy(model, images[:0], torch.zeros(0, dtype=torch.int64))
+
+
+def test_cnn_small_has_three_convolutions_and_few_parameters():
+    model = build_model("cnn_small", 1, 10, 28).eval()
+    kinds = [type(m).__name__ for m in model.modules() if not list(m.children())]
+    assert kinds.count("Conv2d") == kinds.count("BatchNorm2d") == 3
+    assert kinds.count("Linear") == 1
+    by_hand = 16 * 9 + 32 * 16 * 9 + 64 * 32 * 9 + 2 * (16 + 32 + 64) + 64 * 3 * 3 * 10 + 10
+    assert sum(p.numel() for p in model.parameters()) == by_hand <= 100_000
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert build_model("cnn_small", 3, 7, 33).eval()(torch.zeros(2, 3, 33, 33)).shape == (2, 7)
+    with pytest.raises(InvalidInputError, match="image_size of cnn_small"):
+        build_model("cnn_small", 1, 10, 7)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -25,12 +25,13 @@ from axdnn.evaluation import Split, digest_of
 from axdnn.generation import Request, generate
 from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.methods.run_folder import RunFolder
-from axdnn.models import TrainedModel, list_models, load_model
+from axdnn.models import TrainedModel, input_text, model_identity, resolve_model
 from axdnn.multipliers import load_multiplier
 from axdnn.records import CheckpointError, GenerationResult, InvalidInputError, unknown_name
 from axdnn.report import write_report
 
 CALIBRATION_IMAGES = 256
+SPLITS = ("search", "accept", "test")
 Progress = Callable[[str, int, int], None]
 
 
@@ -54,31 +55,35 @@ def xai_gen(
     out: str | Path,
     *,
     weights: str | Path | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    images: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run XAI-Gen on a known model and data set and write result, figures and report to a folder.
+    """Run XAI-Gen on a model and a known data set and write result, figures and report to a folder.
 
     Rerunning with the same settings resumes; a finished folder is returned as it is.
 
     Args:
-        model: name, see `axdnn.models.list_models`.
+        model: name, or code of the user's; see `axdnn.models.resolve_model`.
         data: name, see `axdnn.data.list_datasets`.
         request: budget, multipliers, accelerator, strategy, seed.
         out: output folder; gets `result.json`, `study.json`, `report.html`, `figures/`.
         weights: checkpoint of the model, instead of the shipped or trained one.
+        mean: of the model's input, see `axdnn.models.resolve_model`.
+        std: of the model's input.
+        images: split (`search`, `accept`, `test`) -> how many of its images are used; all of those not named.
         progress: called with (message, done, total).
 
     Raises:
         UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError: see the message.
     """
     dataset_info(data)
-    if model not in list_models():
-        raise unknown_name("model", model, list_models(), "`axdnn models list` prints all of them")
-    settings = _settings(model, data, request, weights)
+    settings = {**_settings(model, data, request, weights), **_own_settings(mean, std, images)}
     early = RunFolder(out, settings)  # what can be refused before anything is fetched or trained
     early.check(partial=True)
     early.result()
-    trained = load_model(model, data, weights=weights, progress=progress)
+    trained = resolve_model(model, data, weights=weights, mean=mean, std=std, progress=progress)
     dataset = load_dataset(data, progress=progress)
     folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": _digest(trained)})
     folder.check()
@@ -86,10 +91,10 @@ def xai_gen(
     if finished is not None:
         files = folder.drawn() or _report(finished, folder.path)
         return Outcome(finished, tuple(files), True)
+    calibration, splits = splits_of(dataset, request.seed, images)
     with folder:
-        calibration, splits = splits_of(dataset, request.seed)
         result = generate(
-            trained.model, calibration, splits, request, name=model, data=data,
+            trained.model, calibration, splits, request, name=trained.name, data=data,
             provenance=_provenance(dataset, trained), cache=folder.path / "cache",
             codings=cache_root() / "codings", progress=progress, checkpoint=folder.checkpoint,
         )  # fmt: skip
@@ -97,11 +102,28 @@ def xai_gen(
         return Outcome(result, tuple(_report(result, folder.path)), False)
 
 
-def splits_of(dataset: Dataset, seed: int) -> tuple[torch.Tensor, dict[str, Split]]:
-    """Return calibration images, drawn by the seed, and the splits `search`, `accept` and `test`."""
+def splits_of(
+    dataset: Dataset, seed: int, images: Mapping[str, int] | None = None
+) -> tuple[torch.Tensor, dict[str, Split]]:
+    """Return calibration images, drawn by the seed, and the splits `search`, `accept` and `test`.
+
+    Args:
+        dataset: images.
+        seed: of the calibration images.
+        images: split -> how many of its images, the first ones; all of the splits not named. The splits are in random
+            order, the test images in their own.
+
+    Raises:
+        UnknownNameError: no such split.
+        InvalidInputError: a number is not between 1 and the size of the split.
+    """
+    limits = dict(images or {})
+    for name in limits:
+        if name not in SPLITS:
+            raise unknown_name("split", name, SPLITS)
     order = np.random.default_rng(seed).permutation(dataset.splits()["calibration"])[:CALIBRATION_IMAGES]
     calibration = dataset.as_float(dataset.train_images[order])
-    return calibration, {name: Split(name, *dataset.tensors(name)) for name in ("search", "accept", "test")}
+    return calibration, {name: Split(name, *dataset.tensors(name, limits.get(name))) for name in SPLITS}
 
 
 def _report(result: GenerationResult, folder: Path) -> list[Path]:
@@ -115,10 +137,18 @@ def _settings(model: str, data: str, request: Request, weights: str | Path | Non
         raise InvalidInputError("a run folder needs multipliers named by text: a set or a comma list")
     asked = {field.name: str(getattr(request, field.name)) for field in fields(request)}
     return {
-        **asked, "method": "xai_gen", "axdnn": axdnn.__version__, "model": model, "data": data,
+        **asked, "method": "xai_gen", "axdnn": axdnn.__version__, "model": model_identity(model), "data": data,
         "weights": "" if weights is None else _content(Path(weights)),
         "accelerator": _chip(request.accelerator), "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
     }  # fmt: skip
+
+
+def _own_settings(
+    mean: Sequence[float] | None, std: Sequence[float] | None, images: Mapping[str, int] | None
+) -> dict[str, str]:
+    """Name the normalisation of a user's model and the number of images of each split."""
+    limits = {f"{name}_images": str((images or {}).get(name, "all")) for name in SPLITS}
+    return {**limits, "mean": str(list(mean or ())), "std": str(list(std or ()))}
 
 
 def _digest(trained: TrainedModel) -> str:
@@ -147,6 +177,6 @@ def _provenance(dataset: Dataset, trained: TrainedModel) -> dict[str, str]:
         "axdnn": axdnn.__version__, "torch": str(torch.__version__), "numpy": np.__version__,
         "python": platform.python_version(), "machine": platform.machine(),
         "data_source": dataset.source, "data_sha256": dataset.sha256, "data_complete": str(dataset.complete),
-        "weights_source": trained.source, "weights_recipe": recipe,
+        "weights_source": trained.source, "weights_recipe": recipe, "input": input_text(trained.mean, trained.std),
         "multiplier_library": "EvoApproxLib (V. Mrazek et al., DATE 2017), measured tables and published figures",
     }  # fmt: skip

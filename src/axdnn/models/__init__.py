@@ -1,7 +1,9 @@
 """Small known networks, their weights, and the training that made them."""
 
 from axdnn.models.loading import load_model
+from axdnn.models.normalising import input_text
 from axdnn.models.recipes import Recipe, default_recipe
+from axdnn.models.resolving import model_identity, model_label, resolve_model
 from axdnn.models.trained import TrainedModel, measure_accuracy
 from axdnn.models.training import train
 from axdnn.models.weights_file import load_weights, save_weights
@@ -12,10 +14,14 @@ __all__ = [
     "TrainedModel",
     "build_model",
     "default_recipe",
+    "input_text",
     "list_models",
     "load_model",
     "load_weights",
     "measure_accuracy",
+    "model_identity",
+    "model_label",
+    "resolve_model",
     "save_weights",
     "train",
 ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from axdnn.records import InvalidInputError
 
-Origin = Literal["package", "cache", "file", "trained now"]
+Origin = Literal["package", "cache", "file", "trained now", "as the function made them"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -21,10 +21,12 @@ class TrainedModel:
         model: in evaluation mode on the CPU, float32, gradients off is up to the caller; takes pixels / 255.
         name: model name, e.g. `"lenet5"`.
         data: name of the data set it was made for.
-        source: where the weights come from: `"package"` (ships with axdnn), `"cache"`, `"file"` or `"trained now"`.
+        source: where the weights come from: `"package"` (ships with axdnn), `"cache"`, `"file"`, `"trained now"` or
+            `"as the function made them"` (a user's model without a file of weights).
         accuracy: fraction correct on the test split in float32, 0..1; None if not known (a user's file).
         accuracy_images: how many test images made `accuracy`; 0 if it is not known.
         recipe: how the weights were trained (seed, settings, splits, versions); empty if not known.
+        mean, std: per channel, of the normalisation that is part of the model; empty for none.
     """
 
     model: nn.Module
@@ -34,6 +36,8 @@ class TrainedModel:
     accuracy: float | None = None
     accuracy_images: int = 0
     recipe: dict[str, Any] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @torch.inference_mode()

@@ -16,6 +16,7 @@ from torch import nn
 from axdnn.records import CheckpointError, write_atomic
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PARALLEL = "module."
 _SHOWN = 4
 
 
@@ -50,6 +51,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], name: str = "")
     if not path.is_file():
         raise CheckpointError(f"the weights file must exist, but {path} does not (or is a folder)")
     state, recipe = _read(path)
+    state = _unwrapped(state, model.state_dict())
     _require_match(model.state_dict(), state, path, name or type(model).__name__)
     model.load_state_dict(state)
     return recipe
@@ -78,6 +80,14 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             "torch.save(model.state_dict(), path)"
         )
     return dict(content), {}
+
+
+def _unwrapped(found: dict[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Drop the prefix that `torch.nn.DataParallel` puts before every name, unless the model has it too."""
+    ours = bool(expected) and all(key.startswith(_PARALLEL) for key in expected)
+    if ours or not all(key.startswith(_PARALLEL) for key in found):
+        return found
+    return {key.removeprefix(_PARALLEL): value for key, value in found.items()}
 
 
 def _require_match(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from axdnn.models.cnn import SmallCNN
 from axdnn.models.lenet import LeNet5
 from axdnn.models.resnet import ResNet
 from axdnn.records import InvalidInputError, unknown_name
@@ -21,6 +22,7 @@ def _resnet(blocks: int) -> Callable[[int, int, int], nn.Module]:
 
 _BUILDERS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "lenet5": LeNet5,
+    "cnn_small": SmallCNN,
     "resnet8": _resnet(1),
     "resnet14": _resnet(2),
     "resnet20": _resnet(3),
@@ -57,7 +59,7 @@ def build_model(
         name: one of `list_models()`.
         in_channels: channels of the images, at least 1.
         num_classes: outputs, at least 2.
-        image_size: height and width of the images; 28 or 32 for `lenet5`, at least 8 for the ResNets.
+        image_size: height and width of the images; 28 or 32 for `lenet5`, at least 8 for the others.
         generator: source of the weights (He's normal initialisation); None leaves torch's own, which uses the
             global generator.
 
