@@ -1,24 +1,30 @@
-"""`axdnn multipliers list` and `axdnn multipliers show`."""
+"""`axdnn multipliers list`, `show` and `families`; `import` and `compare` have files of their own."""
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from axdnn.cli.catalogue_compare import compare
+from axdnn.cli.catalogue_import import import_
+from axdnn.cli.catalogue_rows import facts_table, file_stem, row_facts
 from axdnn.cli.console import Format, require_file_place, show_json, show_listing, show_table, write_bytes
 from axdnn.cli.group import group
 
 if TYPE_CHECKING:
-    from axdnn.multipliers import CatalogueRow
+    from axdnn.multipliers import Family
 
-app = group("The multiplier catalogue.")
+app = group("The multiplier catalogue, families of the literature, and your own multipliers.")
 
 
 @app.command("list")
 def list_(
-    set: str = typer.Option("evoapprox8b", help="evoapprox8b, evoapprox8b-signed, -unsigned, or names with commas."),
+    set: str = typer.Option(
+        "evoapprox8b", help="evoapprox8b, evoapprox8b-signed, -unsigned, or names with commas, families and files too."
+    ),
     format: Format = typer.Option(Format.table, help="Output format."),
 ) -> None:
     """List multipliers: what they are, how wrong, and what they cost beside the exact circuit of the same kind."""
@@ -33,60 +39,74 @@ def list_(
         Column("power_ratio", "power / exact", "percent", digits=1),
         Column("area_ratio", "area / exact", "percent", digits=1), Column("aliases", "also called"),
     )  # fmt: skip
-    rows = [_facts(row) for row in list_multipliers(set)]
+    rows = [row_facts(row) for row in list_multipliers(set)]
     show_listing(f"Multipliers: {set}", columns, rows, format, (f"{len(rows)} entries.",))
 
 
 @app.command()
+def families(format: Format = typer.Option(Format.table, help="Output format.")) -> None:
+    """List the behavioural families: how their members are named, what they compute, and the literature source.
+
+    Members have no power, area or delay: they can be simulated, shown and compared, not priced.
+    """
+    from axdnn.multipliers import list_families
+
+    rows = [
+        {
+            "family": f.name, "title": f.title, "usage": f.usage, "definition": f.definition, "source": f.source,
+            "signed": f.signed,
+            "parameters": [
+                {"name": p.name, "low": p.low, "high": p.high, "default": p.default, "meaning": p.meaning}
+                for p in f.parameters
+            ],
+        }
+        for f in list_families()
+    ]  # fmt: skip
+    if format is Format.json:
+        show_json(rows)
+        return
+    for family in list_families():
+        typer.echo("\n".join(_described(family)) + "\n")
+    typer.echo("Each name takes .T at its end for the circuit with its operands swapped.")
+    typer.echo("Power, area and delay are unknown: members can be simulated and compared, not priced.")
+
+
+def _described(family: Family) -> list[str]:
+    def lines(text: str, hang: str = "    ") -> list[str]:
+        return textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent=hang)
+
+    ranges = [line for p in family.parameters for line in lines(f"{p.name}: {p.meaning}", "      ")]
+    title = f"{family.title[0].upper()}{family.title[1:]}"
+    return [family.usage, *lines(f"{title}. {family.definition}"), *ranges, *lines(f"Source: {family.source}.")]
+
+
+@app.command()
 def show(
-    name: str = typer.Argument(help="A name of the catalogue, e.g. mul8u_QKX, mul8s_1KV8@v1, mul8u_QKX.T."),
-    figure: Path | None = typer.Option(None, help="Where the error map goes; default NAME.png in this folder."),
+    name: str = typer.Argument(
+        help="A name of the catalogue, of a family or of a file, e.g. mul8u_QKX, mul8s_1KV8@v1, mul8u_QKX.T, drum:k=4, "
+        "mine.axmul."
+    ),
+    figure: Path | None = typer.Option(
+        None, help="Where the error map is written (.png); default: NAME.png in the current folder."
+    ),
     format: Format = typer.Option(Format.table, help="Output format."),
 ) -> None:
-    """Show one multiplier and draw its error map (a PNG)."""
-    from axdnn.multipliers import list_multipliers, load_multiplier
-    from axdnn.report import Column, Table, error_map_figure
+    """Show one multiplier and write its error map as a PNG, into the current folder unless --figure says where."""
+    from axdnn.multipliers import describe_multiplier, load_multiplier
+    from axdnn.report import error_map_figure
 
     multiplier = load_multiplier(name)
-    (row,) = list_multipliers(multiplier.name)
-    target = figure or Path(f"{row.name}.png")
+    row = describe_multiplier(multiplier.name)
+    target = figure or Path(f"{file_stem(row.name)}.png")
     require_file_place(target, ".png")
     zero = 128 if row.coding == "signed" else 0
-    facts = {**_facts(row), "f_0_0": int(multiplier.table[zero, zero]), "origin": multiplier.origin}
+    facts = {**row_facts(row), "f_0_0": int(multiplier.table[zero, zero]), "origin": multiplier.origin}
     if format is Format.json:
         show_json(facts)
     else:
-        cells = tuple((label, _text(facts[key] * factor if factor else facts[key])) for label, key, factor in _SHOWN)
-        show_table(Table(row.name, (Column("figure", "figure"), Column("value", "value")), cells), format)
+        show_table(facts_table(row.name, facts), format)
     write_bytes(target, error_map_figure(multiplier).png())
 
 
-_SHOWN: tuple[tuple[str, str, float | None], ...] = (
-    ("name", "name", None), ("also called", "aliases", None), ("identity", "id", None), ("coding", "coding", None),
-    ("class", "class", None), ("matrix rank", "rank", None), ("symmetric", "symmetric", None),
-    ("f(0, 0)", "f_0_0", None), ("MAE", "mae", None), ("MAE %", "mae_pct", None), ("WCE", "wce", None),
-    ("WCE %", "wce_pct", None), ("WCRE %", "wcre_pct", None), ("EP %", "ep_pct", None), ("MRE %", "mre_pct", None),
-    ("MSE", "mse", None), ("mean error", "mean_error", None), ("power, mW", "power_w", 1e3),
-    ("area, um2", "area_m2", 1e12), ("delay, ns", "delay_s", 1e9), ("power / exact", "power_ratio", None),
-    ("area / exact", "area_ratio", None), ("origin", "origin", None),
-)  # fmt: skip
-
-
-def _facts(row: CatalogueRow) -> dict[str, Any]:
-    m = row.metrics
-    return {
-        "name": row.name, "aliases": list(row.aliases), "id": row.id, "coding": row.coding,
-        "class": row.classification.label, "rank": row.rank, "symmetric": row.symmetric,
-        "mae": m.mae, "mae_pct": m.mae_pct, "wce": m.wce, "wce_pct": m.wce_pct, "wcre_pct": m.wcre_pct,
-        "ep_pct": m.ep_pct, "mre_pct": m.mre_pct, "mse": m.mse, "mean_error": m.mean_error,
-        "power_w": row.power_w, "area_m2": row.area_m2, "delay_s": row.delay_s,
-        "power_ratio": row.power_ratio, "area_ratio": row.area_ratio,
-    }  # fmt: skip
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+app.command("import")(import_)
+app.command("compare")(compare)

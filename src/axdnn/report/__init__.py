@@ -11,6 +11,7 @@ from axdnn.report.console import (
     summary_text,
 )
 from axdnn.report.cost_tables import cost_layers_table, cost_totals_table
+from axdnn.report.draw_multipliers import ParetoPoint, draw_error_maps, draw_pareto, front
 from axdnn.report.error_map import ErrorMapData, draw_error_map, error_map_data
 from axdnn.report.figure_data import (
     ChosenData,
@@ -71,6 +72,7 @@ __all__ = [
     "ErrorMapData",
     "Fact",
     "ImportanceData",
+    "ParetoPoint",
     "Quantity",
     "ReportFigure",
     "Table",
@@ -89,7 +91,9 @@ __all__ = [
     "draw_comparison",
     "draw_energy",
     "draw_error_map",
+    "draw_error_maps",
     "draw_importance",
+    "draw_pareto",
     "draw_tradeoff",
     "duration",
     "energy_data",
@@ -98,6 +102,7 @@ __all__ = [
     "error_map_figure",
     "exact_operators_table",
     "facts_to_know",
+    "front",
     "headline",
     "importance_data",
     "importance_table",

@@ -35,12 +35,13 @@ def _mitchell(a: IntArray, b: IntArray) -> IntArray:
 def _nearest_power(x: IntArray) -> IntArray:
     """Nearest power of two; halfway cases go up, but 3 to 2; 0 stays 0."""
     low = 1 << np.maximum(_LEADING[x], 0)
-    return np.where(x == 0, 0, np.where((2 * x >= 3 * low) & (x != 3) & (x > 1), 2 * low, low))
+    up = (2 * x >= 3 * low) & (x != 3)
+    return np.asarray(np.where(x == 0, 0, np.where(up, 2 * low, low)))
 
 
 def _roba(a: IntArray, b: IntArray) -> IntArray:
     ar, br = _nearest_power(a), _nearest_power(b)
-    return ar * b + br * a - ar * br
+    return np.asarray(ar * b + br * a - ar * br)
 
 
 DRUM = Family(
