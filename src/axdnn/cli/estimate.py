@@ -8,18 +8,21 @@ from pathlib import Path
 import typer
 
 from axdnn.cli.console import Format, result_file, show_table
-from axdnn.cli.modelzoo import usual_data
+from axdnn.cli.model_options import MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, usual_data
 
 READINGS = ("buildable", "ideal")
 
 
 def estimate(
-    model: str = typer.Option(..., help="lenet5, resnet8, resnet14 or resnet20."),
+    model: str = typer.Option(..., help=MODEL_HELP),
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
-    data: str | None = typer.Option(None, help="Data set that gives the input shape; mnist for lenet5, else cifar10."),
+    data: str | None = typer.Option(None, help="Data set that gives the input shape; default: the model's usual one."),
     multiplier: str | None = typer.Option(None, help="Multiplier of every layer; default: the exact one."),
     assignment: Path | None = typer.Option(None, help="Take the multipliers from this result.json or run folder."),
     reading: str = typer.Option("buildable", help="buildable (a pod holds one multiplier) or ideal (any, at no cost)."),
+    weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
+    mean: str | None = typer.Option(None, help=MEAN_HELP),
+    std: str | None = typer.Option(None, help=STD_HELP),
     format: Format = typer.Option(Format.table, help="Output format."),
 ) -> None:
     """Price a network on an accelerator: energy, latency, memory and area, by layer and component."""
@@ -47,14 +50,14 @@ def estimate(
     from axdnn.data import dataset_info
     from axdnn.hardware import estimate as price
     from axdnn.layers import Recipe, coded
-    from axdnn.models import build_model
+    from axdnn.models import resolve_model
     from axdnn.quant import capture, fold_batch_norm, network_of
     from axdnn.report import cost_layers_table, cost_totals_table
 
     info = dataset_info(data or usual_data(model))
-    channels, height, _ = info.image_shape
-    net = build_model(model, channels, len(info.classes), height)
-    network = network_of(fold_batch_norm(capture(net, torch.zeros(1, *info.image_shape))), model)
+    net = resolve_model(model, info.name, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
+                        shapes_only=True)  # fmt: skip
+    network = network_of(fold_batch_norm(capture(net.model, torch.zeros(1, *info.image_shape))), net.name)
     chosen = Assignment(multipliers=layers if layers is not None else dict.fromkeys(network.layer_names, name))
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
     report = price(network, chosen, chip, multipliers=wired, reading=reading)  # type: ignore[arg-type]

@@ -8,11 +8,20 @@ from pathlib import Path
 import typer
 
 from axdnn.cli.console import Format, progress, require_seed
+from axdnn.cli.model_options import (
+    DATA_HELP,
+    MEAN_HELP,
+    MODEL_HELP,
+    STD_HELP,
+    WEIGHTS_HELP,
+    numbers,
+    split_limits,
+)
 
 
 def generate(
-    model: str = typer.Option(..., help="lenet5, resnet8, resnet14 or resnet20."),
-    data: str = typer.Option(..., help="mnist, fashion-mnist or cifar10."),
+    model: str = typer.Option(..., help=MODEL_HELP),
+    data: str = typer.Option(..., help=DATA_HELP),
     out: Path = typer.Option(..., help="Output folder; rerunning with the same settings resumes."),
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
     multipliers: str = typer.Option("evoapprox8b", help="evoapprox8b, -signed, -unsigned, or names with commas."),
@@ -21,7 +30,12 @@ def generate(
     score: str = typer.Option("conductance", help="Importance that guides: conductance, ablation or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),
-    weights: Path | None = typer.Option(None, help="Checkpoint, instead of the shipped or trained weights."),
+    weights: Path | None = typer.Option(None, help=WEIGHTS_HELP),
+    mean: str | None = typer.Option(None, help=MEAN_HELP),
+    std: str | None = typer.Option(None, help=STD_HELP),
+    search_images: int | None = typer.Option(None, min=1, help="Search on so many held-out images; default all."),
+    accept_images: int | None = typer.Option(None, min=1, help="Accept on so many held-out images; default all."),
+    test_images: int | None = typer.Option(None, min=1, help="Final figure on so many test images; default all."),
     format: Format = typer.Option(Format.table, help="Summary as a table, or the whole result as JSON."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
@@ -41,7 +55,10 @@ def generate(
     )  # fmt: skip
     try:
         with progress(quiet) as show:
-            outcome = xai_gen(model, data, request, out, weights=weights, progress=show)
+            outcome = xai_gen(
+                model, data, request, out, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
+                images=split_limits(search=search_images, accept=accept_images, test=test_images), progress=show,
+            )  # fmt: skip
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; {_kept(out)}") from None
     if outcome.resumed:

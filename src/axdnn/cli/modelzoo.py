@@ -6,34 +6,40 @@ import typer
 
 from axdnn.cli.console import Format, show_listing
 from axdnn.cli.group import group
+from axdnn.cli.model_options import SPEC_FORMS, usual_data
 
 app = group("The networks known by name.")
 
 
-def usual_data(model: str) -> str:
-    """Return the data set that a model is usually trained on."""
-    return "mnist" if model == "lenet5" else "cifar10"
-
-
 @app.command("list")
 def list_(format: Format = typer.Option(Format.table, help="Output format.")) -> None:
-    """List the networks known by name, at the image size of their usual data set."""
+    """List the networks known by name: with their usual data set, and with each one that weights ship for."""
     from axdnn.data import dataset_info
-    from axdnn.models import build_model, default_recipe, list_models
+    from axdnn.models import build_model, default_recipe, list_models, shipped_recipes
     from axdnn.report import Column
 
     columns = (
-        Column("name", "name"), Column("data", "usual data"), Column("input_shape", "image"),
+        Column("name", "name"), Column("data", "data"), Column("input_shape", "image"),
         Column("parameters", "parameters", "count"), Column("epochs", "epochs", "count"),
+        Column("weights", "weights"), Column("test_accuracy", "accuracy", "percent", digits=2),
+        Column("test_images", "test images", "count"),
     )  # fmt: skip
+    shipped = {(recipe["model"], recipe["data"]): recipe for recipe in shipped_recipes()}
     rows = []
     for name in list_models():
-        info = dataset_info(usual_data(name))
-        channels, height, _ = info.image_shape
-        model = build_model(name, channels, len(info.classes), height)
-        rows.append(
-            {"name": name, "data": info.name, "input_shape": list(info.image_shape),
-             "parameters": sum(p.numel() for p in model.parameters()), "epochs": default_recipe(name, info.name).epochs}
-        )  # fmt: skip
-    notes = ("Trained weights are shipped, cached, or trained on first use (`axdnn train` makes your own).",)
+        for data in dict.fromkeys([usual_data(name), *(data for model, data in shipped if model == name)]):
+            info, recipe = dataset_info(data), shipped.get((name, data), {})
+            channels, height, _ = info.image_shape
+            model = build_model(name, channels, len(info.classes), height)
+            epochs = recipe["settings"]["epochs"] if recipe else default_recipe(name, data).epochs
+            rows.append(
+                {"name": name, "data": data, "input_shape": list(info.image_shape),
+                 "parameters": sum(p.numel() for p in model.parameters()), "epochs": epochs,
+                 "weights": "shipped" if recipe else "trained on first use",
+                 "test_accuracy": recipe.get("test_accuracy"), "test_images": recipe.get("test_images")}
+            )  # fmt: skip
+    notes = (
+        "accuracy: of the shipped weights in float, on all test images of the data set.",
+        f"`axdnn train` makes your own weights. Your own model: {SPEC_FORMS}.",
+    )
     show_listing("Models", columns, rows, format, notes)

@@ -10,7 +10,7 @@ from axdnn.cli.console import Format, progress, require_file_place, require_seed
 
 
 def train(
-    model: str = typer.Option(..., help="lenet5, resnet8, resnet14 or resnet20."),
+    model: str = typer.Option(..., help="A known name, see `axdnn models list`."),
     data: str = typer.Option(..., help="mnist, fashion-mnist or cifar10."),
     out: Path = typer.Option(..., help="File for the weights (.safetensors); a .json recipe goes beside it."),
     epochs: int | None = typer.Option(None, min=1, help="Instead of the default recipe's."),

@@ -26,7 +26,7 @@ from axdnn.generation import Request, generate
 from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.methods.run_folder import RunFolder
 from axdnn.models import TrainedModel, input_text, model_identity, resolve_model
-from axdnn.multipliers import load_multiplier
+from axdnn.multipliers import load_multiplier, pinned_set
 from axdnn.records import CheckpointError, GenerationResult, InvalidInputError, unknown_name
 from axdnn.report import write_report
 
@@ -79,7 +79,7 @@ def xai_gen(
         UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError: see the message.
     """
     dataset_info(data)
-    settings = {**_settings(model, data, request, weights), **_own_settings(mean, std, images)}
+    settings = _settings(model, data, request, weights, mean, std, images)
     early = RunFolder(out, settings)  # what can be refused before anything is fetched or trained
     early.check(partial=True)
     early.result()
@@ -132,23 +132,36 @@ def _report(result: GenerationResult, folder: Path) -> list[Path]:
     )
 
 
-def _settings(model: str, data: str, request: Request, weights: str | Path | None) -> dict[str, str]:
+def _settings(
+    model: str,
+    data: str,
+    request: Request,
+    weights: str | Path | None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    images: Mapping[str, int] | None = None,
+) -> dict[str, str]:
     if not isinstance(request.multipliers, str):
         raise InvalidInputError("a run folder needs multipliers named by text: a set or a comma list")
+    unpriced = [m.name for m in request.candidates() if m.figures is None]
+    if unpriced:
+        raise InvalidInputError(
+            f"multipliers must have figures (power, area, delay) to be chosen by cost, but {', '.join(unpriced)} has "
+            "none; leave it out, or import it with --power-mW, --area-um2, --delay-ns and --figures-source"
+        )
     asked = {field.name: str(getattr(request, field.name)) for field in fields(request)}
     return {
         **asked, "method": "xai_gen", "axdnn": axdnn.__version__, "model": model_identity(model), "data": data,
+        "multipliers": pinned_set(request.multipliers),
         "weights": "" if weights is None else _content(Path(weights)),
+        "mean": _numbers(mean), "std": _numbers(std),
+        **{f"{name}_images": str((images or {}).get(name, "all")) for name in SPLITS},
         "accelerator": _chip(request.accelerator), "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
     }  # fmt: skip
 
 
-def _own_settings(
-    mean: Sequence[float] | None, std: Sequence[float] | None, images: Mapping[str, int] | None
-) -> dict[str, str]:
-    """Name the normalisation of a user's model and the number of images of each split."""
-    limits = {f"{name}_images": str((images or {}).get(name, "all")) for name in SPLITS}
-    return {**limits, "mean": str(list(mean or ())), "std": str(list(std or ()))}
+def _numbers(values: Sequence[float] | None) -> str:
+    return ",".join(repr(float(v)) for v in values or ())
 
 
 def _digest(trained: TrainedModel) -> str:

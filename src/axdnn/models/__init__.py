@@ -1,6 +1,6 @@
 """Small known networks, their weights, and the training that made them."""
 
-from axdnn.models.loading import load_model
+from axdnn.models.loading import load_model, shipped_recipes
 from axdnn.models.normalising import input_text
 from axdnn.models.recipes import Recipe, default_recipe
 from axdnn.models.resolving import model_identity, model_label, resolve_model
@@ -23,5 +23,6 @@ __all__ = [
     "model_label",
     "resolve_model",
     "save_weights",
+    "shipped_recipes",
     "train",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -71,6 +73,11 @@ def load_model(
             f"{cached} does not exist. Pass weights=FILE, or allow training"
         )
     return _train_and_cache(name, data, seed, cached, progress)
+
+
+def shipped_recipes() -> tuple[dict[str, Any], ...]:
+    """Return how the weights that ship with axdnn were trained: model, data, seed, settings, splits and accuracies."""
+    return tuple(json.loads(path.read_text()) for path in sorted(PACKAGE_WEIGHTS.glob("*.json")))
 
 
 def _cached_path(name: str, data: str, seed: int) -> Path:
