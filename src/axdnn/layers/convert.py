@@ -14,7 +14,7 @@ from axdnn.layers.integer import IntegerLayer, fitting_bias
 from axdnn.layers.model import ApproxModel
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration
-from axdnn.multipliers import load_multiplier
+from axdnn.multipliers import load_multiplier, require_own_name
 from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import ExactOperator, InvalidInputError, Multiplier, Network, unknown_name
 
@@ -152,6 +152,7 @@ def resolve(
 
 def _load(value: str | Multiplier) -> Multiplier:
     if isinstance(value, Multiplier):
+        require_own_name(value)
         return value
     if isinstance(value, str):
         return load_multiplier(value)
