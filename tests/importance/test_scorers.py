@@ -6,7 +6,16 @@ import msgspec
 import pytest
 import torch
 
-from axdnn.importance import SCORERS, Ablation, Conductance, Context, Scorer, load_scorer
+from axdnn.importance import (
+    SCORERS,
+    Ablation,
+    Conductance,
+    Context,
+    GradientXActivation,
+    IntegratedGradients,
+    Scorer,
+    load_scorer,
+)
 from axdnn.records import LayerScores, UnknownNameError
 from axdnn.testing import ScorerLaws
 
@@ -21,13 +30,28 @@ class TestConductanceMeanOverTwoClasses(ScorerLaws):
         return Conductance(classes=(3, 1), steps=3, aggregation="abs_mean", images=100)
 
 
+class TestIntegratedGradients(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return IntegratedGradients(classes=(3, 1), steps=4, images=8)
+
+
+class TestIntegratedGradientsFromAGreyImage(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return IntegratedGradients(steps=3, baseline=0.5, aggregation="abs_mean", images=100)
+
+
+class TestGradientXActivation(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return GradientXActivation(images=100)
+
+
 class TestAblation(ScorerLaws):
     def make_scorer(self) -> Scorer:
         return Ablation(panel=("mul8s_1L12", "mul8u_13QR"))
 
 
 def test_the_table_holds_the_scores_the_paper_and_the_truth_need() -> None:
-    assert list(SCORERS) == ["conductance", "ablation"]
+    assert list(SCORERS) == ["conductance", "ablation", "integrated_gradients", "gradient_x_activation"]
     for name in SCORERS:
         assert load_scorer(name).name == name
 

@@ -13,10 +13,17 @@ from axdnn.importance.conductance import (
     grouped,
     layer_conductance,
 )
-from axdnn.importance.explain import SCORERS, SCORES, explain, load_scorer
+from axdnn.importance.explain import SCORERS, SCORES, USUAL_SCORES, explain, load_scorer
+from axdnn.importance.gradients import (
+    GradientXActivation,
+    IntegratedGradients,
+    gradient_x_activation,
+    layer_integrated_gradients,
+)
 
 __all__ = [
-    "AGGREGATIONS", "PANEL", "SCORERS", "SCORES", "Ablation", "Aggregation", "Conductance", "Context", "Scorer",
-    "ablation", "channel_conductance", "conductance", "conductance_of_all_layers", "explain", "grouped", "kendall_tau",
-    "layer_conductance", "load_scorer",
+    "AGGREGATIONS", "PANEL", "SCORERS", "SCORES", "USUAL_SCORES", "Ablation", "Aggregation", "Conductance", "Context",
+    "GradientXActivation", "IntegratedGradients", "Scorer", "ablation", "channel_conductance", "conductance",
+    "conductance_of_all_layers", "explain", "gradient_x_activation", "grouped", "kendall_tau", "layer_conductance",
+    "layer_integrated_gradients", "load_scorer",
 ]  # fmt: skip

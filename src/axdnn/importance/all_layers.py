@@ -40,14 +40,14 @@ def conductance_of_all_layers(
         (class, layer name -> `(b, *layer output shape)`), each layer's output before the activation function; the
         images come in order, all classes of one group of images before the next group.
     """
-    at_once = _images_at_once(model, images[:1], steps)
+    at_once = images_at_once(model, images[:1], steps)
     images = images.detach()
     points = (1 + np.polynomial.legendre.leggauss(steps + 1)[0]) / 2
     for part in images.split(at_once):
         start = torch.full_like(part, baseline) if isinstance(baseline, int | float) else baseline.expand_as(part)
         path = torch.cat([start + float(alpha) * (part - start) for alpha in points])
         values: dict[str, torch.Tensor] = {}
-        with torch.enable_grad(), _hooks(model, values):
+        with torch.enable_grad(), layer_outputs(model, values):
             outputs = model(path.detach().requires_grad_())
             goals = [outputs[:, target].sum() for target in classes]
         for i, target in enumerate(classes):
@@ -71,15 +71,16 @@ def _along(values: torch.Tensor, gradients: torch.Tensor | None, images: int) ->
     return change.unflatten(0, (-1, images)).sum(dim=0)
 
 
-def _images_at_once(model: CapturedModel, image: torch.Tensor, steps: int) -> int:
+def images_at_once(model: CapturedModel, image: torch.Tensor, steps: int) -> int:
+    """Return how many images, `steps + 1` points of each, may go through the network with all layers' values held."""
     values: dict[str, torch.Tensor] = {}
-    with torch.no_grad(), _hooks(model, values):
+    with torch.no_grad(), layer_outputs(model, values):
         model(torch.zeros_like(image))
     return max(1, VALUES_AT_ONCE // (sum(v.numel() for v in values.values()) * (steps + 1)))
 
 
 @contextmanager
-def _hooks(model: CapturedModel, values: dict[str, torch.Tensor]) -> Iterator[None]:
+def layer_outputs(model: CapturedModel, values: dict[str, torch.Tensor]) -> Iterator[None]:
     """Collect the output of every layer; hooks go whatever happens."""
     handles = []
     try:

@@ -129,7 +129,7 @@ def conductance(
             aggregation, or scores that are not finite.
         UnknownNameError: a group fits no layer.
     """
-    classes = _checked(model, images, classes, steps, aggregation)
+    classes = checked_classes(model, images, classes, steps, aggregation)
     grouped(dict.fromkeys(model.layer_names, 0.0), groups)
     sums = dict.fromkeys(model.layer_names, 0.0)
     done = 0
@@ -156,14 +156,22 @@ def conductance(
     )  # fmt: skip
 
 
-def _checked(
-    model: CapturedModel, images: torch.Tensor, classes: Sequence[int] | None, steps: int, aggregation: str
+def checked_classes(
+    model: CapturedModel,
+    images: torch.Tensor,
+    classes: Sequence[int] | None,
+    steps: int | None,
+    aggregation: str,
+    score: str = "conductance",
 ) -> tuple[int, ...]:
-    """Return the classes to attribute to; one image goes through the network to count its outputs."""
-    if len(images) == 0 or (classes is not None and not classes) or steps < 2:
+    """Return the classes to attribute to; one image goes through the network to count its outputs.
+
+    `steps` is None for a score without a path; `score` is for messages.
+    """
+    if len(images) == 0 or (classes is not None and not classes) or (steps is not None and steps < 2):
+        needs, got = ("", "") if steps is None else (" and steps >= 2", f", steps={steps}")
         raise InvalidInputError(
-            f"conductance needs images, classes and steps >= 2, but got {len(images)} images, "
-            f"classes={classes}, steps={steps}"
+            f"{score} needs images, classes{needs}, but got {len(images)} images, classes={classes}{got}"
         )
     if aggregation not in AGGREGATIONS:
         raise InvalidInputError(f"`aggregation` must be one of {', '.join(AGGREGATIONS)}, but got {aggregation!r}")
@@ -223,7 +231,7 @@ def channel_conductance(
     Raises:
         InvalidInputError: as `conductance`.
     """
-    classes = _checked(model, images, classes, steps, "abs_sum")
+    classes = checked_classes(model, images, classes, steps, "abs_sum")
     sums: dict[str, torch.Tensor] = {}
     done, total = 0, len(images) * len(classes)
     for _, found in conductance_of_all_layers(model, images, classes, baseline=baseline, steps=steps):

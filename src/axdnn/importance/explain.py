@@ -11,13 +11,20 @@ from torch import nn
 from axdnn.importance.ablation import Ablation
 from axdnn.importance.base import Context, Progress, Scorer
 from axdnn.importance.conductance import Conductance
+from axdnn.importance.gradients import GradientXActivation, IntegratedGradients
 from axdnn.layers import Calibration, Recipe
 from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import InvalidInputError, LayerScores, Network, unknown_name
 
 # The one table of scores: `explain`, generation and the command line look here.
-SCORERS: dict[str, Callable[..., Scorer]] = {"conductance": Conductance, "ablation": Ablation}
+SCORERS: dict[str, Callable[..., Scorer]] = {
+    "conductance": Conductance,
+    "ablation": Ablation,
+    "integrated_gradients": IntegratedGradients,
+    "gradient_x_activation": GradientXActivation,
+}
 SCORES = tuple(SCORERS)
+USUAL_SCORES = ("conductance", "ablation")
 
 
 def load_scorer(name: str) -> Scorer:
@@ -36,7 +43,7 @@ def explain(
     images: torch.Tensor,
     *,
     calibration: torch.Tensor | None = None,
-    scores: Sequence[str | Scorer] = SCORES,
+    scores: Sequence[str | Scorer] = USUAL_SCORES,
     classes: Sequence[int] | None = None,
     steps: int = 20,
     conductance_images: int = 32,
@@ -50,7 +57,7 @@ def explain(
         model: trained network.
         images: inputs `(n, ...)`; all of them measure ablation, the first `conductance_images` are attributed.
         calibration: inputs that calibrate the integer network; `images` if omitted.
-        scores: names (`conductance`, `ablation`) or scorers with options of their own.
+        scores: names, see `SCORES`, or scorers with options of their own.
         classes: output indices to attribute to; the first five if omitted.
         steps: intervals of the path.
         conductance_images: how many images are attributed.
@@ -68,8 +75,14 @@ def explain(
         UnsupportedOperatorError: the model cannot be captured.
     """
     scorers = [load_scorer(s) if isinstance(s, str) else s for s in scores]
-    attribution = Conductance(classes=classes, steps=steps, images=conductance_images)
-    scorers = [attribution if s == "conductance" else scorer for s, scorer in zip(scores, scorers, strict=True)]
+    asked: dict[str, Scorer] = {
+        "conductance": Conductance(classes=classes, steps=steps, images=conductance_images),
+        "integrated_gradients": IntegratedGradients(classes=classes, steps=steps, images=conductance_images),
+        "gradient_x_activation": GradientXActivation(classes=classes, images=conductance_images),
+    }
+    scorers = [
+        asked.get(s, scorer) if isinstance(s, str) else scorer for s, scorer in zip(scores, scorers, strict=True)
+    ]
     if len(images) == 0:
         raise InvalidInputError("`images` must hold at least one input, but is empty")
     captured = fold_batch_norm(capture(model, images))
