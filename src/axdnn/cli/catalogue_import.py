@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +58,10 @@ def import_(
     if target.exists() and not overwrite:
         raise InvalidInputError(f"{target} is there already; choose another --out, or give --overwrite")
     figures = _figures(power, area, delay, figures_source)
-    done = import_table(
-        source, name=name, coding=coding, order=order, index=index, dtype=dtype, figures=figures, force=force
-    )
+    with redirect_stdout(sys.stderr):  # what a user's function prints must not mix with ours
+        done = import_table(
+            source, name=name, coding=coding, order=order, index=index, dtype=dtype, figures=figures, force=force
+        )
     save_multiplier(target, done.multiplier, done.statement)
     facts = {**row_facts(describe_multiplier(done.multiplier)), "origin": done.multiplier.origin}
     if format is Format.json:

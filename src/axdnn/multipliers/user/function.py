@@ -86,7 +86,7 @@ def function_table(function: Callable[[Any, Any], Any], source: str, signed: boo
         table = whole(np.asarray(function(first.copy(), second.copy())), source)
         if all(int(function(int(values[i]), int(values[j]))) == table[i, j] for i, j in spots):
             return table
-    except Exception:  # takes plain integers only
+    except (Exception, SystemExit):  # takes plain integers only
         pass
     return whole(np.array(_one_by_one(function, source, values.tolist())), source)
 
