@@ -73,7 +73,8 @@ def test_import_shows_back_what_was_stated_and_the_file_is_a_name(axdnn: Command
     assert axdnn("multipliers", "show", "mine.axmul", "--format", "json").code == 0
     assert (tables / "mine.png").read_bytes().startswith(b"\x89PNG")
     rows = json.loads(axdnn("multipliers", "list", "--set", "mine.axmul,drum:k=4", "--format", "json").out)
-    assert [(row["power_ratio"] is None, row["mae"]) for row in rows][0] == (False, facts["mae"])
+    assert rows[0]["mae"] == facts["mae"]
+    assert rows[0]["power_ratio"] == facts["power_ratio"] > 0
     assert rows[1]["name"] == "drum:k=4"
     assert rows[1]["power_ratio"] is None
     assert rows[1]["area_ratio"] is None
@@ -156,7 +157,7 @@ BAD: dict[str, tuple[tuple[object, ...], tuple[str, ...]]] = {
     "not a multiplier file": (("multipliers", "show", "fake.axmul"), ("fake.axmul", "JSON")),
     "compare one": (("multipliers", "compare", "exact", "mul8s_1KV6"), ("2 to 12", "got 1")),
     "compare unknown": (("multipliers", "compare", "exact", "mul8u_QKY"), ("mul8u_QKX",)),
-    "compare none": (("multipliers", "compare"), ("NAMES",)),
+    "compare none": (("multipliers", "compare"), ("names",)),
     "compare many": (("multipliers", "compare", *(f"truncated:columns={c}" for c in range(13))), ("got 13",)),
     "compare into a file": (("multipliers", "compare", "exact", "roba", "--out", "t.npy"), ("t.npy is a file",)),
     "estimate without figures": (
