@@ -168,3 +168,13 @@ def test_importance_ranks_and_agreement(small):
     for i, row in enumerate(tau.rows):
         assert row[i + 1] == pytest.approx(1.0)
         assert row[1:] == tuple(r[i + 1] for r in tau.rows)
+
+
+def test_the_cost_of_each_score_is_told(small):
+    first, *others = small.scores
+    dear = msgspec.structs.replace(first, images=32, network_images=673)
+    free = msgspec.structs.replace(first, score="asserted", images=0, network_images=0)
+    table = report.score_costs_table((dear, free, *others))
+    assert table.column("network_images")[:2] == (673, 0)
+    assert table.column("per_image")[:2] == (673 / 32, None)
+    assert len(table.rows) == 2 + len(others)

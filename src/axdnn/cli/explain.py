@@ -11,6 +11,7 @@ from axdnn.cli.model_options import (
     DATA_HELP,
     MEAN_HELP,
     MODEL_HELP,
+    SCORES,
     STD_HELP,
     WEIGHTS_HELP,
     file_stem,
@@ -24,7 +25,7 @@ IMAGES = 500
 def explain(
     model: str = typer.Option(..., help=MODEL_HELP),
     data: str = typer.Option(..., help=DATA_HELP),
-    scores: str = typer.Option("conductance,ablation", help="Scores, with commas."),
+    scores: str = typer.Option("conductance,ablation", help=f"Scores, with commas: {SCORES}."),
     images: int | None = typer.Option(None, min=1, help=f"Held-out images that measure ablation; default {IMAGES}."),
     conductance_images: int = typer.Option(32, min=1, help="Images attributed."),
     steps: int = typer.Option(20, min=2, help="Points on the attribution path."),
@@ -55,7 +56,7 @@ def explain(
     from axdnn.methods import splits_of
     from axdnn.models import resolve_model
     from axdnn.records import to_builtins
-    from axdnn.report import draw_importance, importance_table, scores_data, tau_table, to_png
+    from axdnn.report import draw_importance, importance_table, score_costs_table, scores_data, tau_table, to_png
 
     for name in names:
         load_scorer(name)
@@ -72,6 +73,7 @@ def explain(
         show_json(plain)
     else:
         show_table(importance_table(found, network.layer_names), format)
+        show_table(score_costs_table(found), format)
         if len(found) > 1:
             show_table(tau_table(found), format)
     write_bytes(out / "scores.json", (json.dumps(plain, indent=1) + "\n").encode(), quiet)

@@ -53,7 +53,13 @@ from axdnn.report.result_tables import (
     multipliers_table,
     totals_table,
 )
-from axdnn.report.search_tables import comparison_table, importance_table, tau_table, visited_table
+from axdnn.report.search_tables import (
+    comparison_table,
+    importance_table,
+    score_costs_table,
+    tau_table,
+    visited_table,
+)
 from axdnn.report.source_tables import exact_operators_table, provenance_table, sources_table
 from axdnn.report.table_output import table_builtins, table_html, table_json, table_rich, table_text
 from axdnn.report.tables import Column, Table, table_strings
@@ -118,6 +124,7 @@ __all__ = [
     "render_comparison",
     "render_report",
     "report_figures",
+    "score_costs_table",
     "scores_data",
     "sources_table",
     "summary_text",

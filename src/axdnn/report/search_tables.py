@@ -77,6 +77,23 @@ def importance_table(scores: Sequence[LayerScores], layers: Sequence[str] = ()) 
     return Table("Importance of layers", tuple(columns), tuple(rows), notes)
 
 
+def score_costs_table(scores: Sequence[LayerScores]) -> Table:
+    """Return one row a score: what it looked at and what it cost, in images sent through the network."""
+    columns = (
+        Column("score", "score"), Column("unit", "unit"), Column("images", "images looked at", "count"),
+        Column("network_images", "network images", "count"), Column("per_image", "per image", "number", digits=3),
+    )  # fmt: skip
+    rows = tuple(
+        (label, s.unit, s.images, s.network_images, s.network_images / s.images if s.images else None)
+        for label, s in zip(score_labels(scores), scores, strict=True)
+    )
+    note = (
+        "network images: images sent through the network, one for each point on a path and each circuit tried; "
+        "calibration counts with the first score that needs it."
+    )
+    return Table("Cost of scores", columns, rows, (note,))
+
+
 def _score_note(label: str, score: LayerScores) -> str:
     parts = [score.unit] if score.unit else []
     parts.append(f"{score.images:,} images, {score.network_images:,} through the network")
