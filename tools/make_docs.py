@@ -14,10 +14,16 @@ from collections import Counter
 from pathlib import Path
 
 from axdnn.hardware import list_accelerators, load_accelerator
-from axdnn.multipliers import list_multipliers
+from axdnn.multipliers import describe_multiplier, list_families, list_multipliers
 
 ROOT = Path(__file__).resolve().parents[1]
 STRATEGIES = ROOT / "benchmarks" / "results" / "strategies.json"
+MEMBERS = (
+    "truncated:columns=4", "truncated:columns=6", "truncated:columns=8", "operands:a_bits=7,b_bits=7", "operands:a_bits=5,b_bits=5",
+    "operands:a_bits=5,b_bits=5,coding=signed", "bam:h=1,v=4", "bam:h=2,v=6", "bam:h=3,v=8", "drum:k=3", "drum:k=4", "drum:k=5", "drum:k=6",
+    "drum:k=4,coding=signed", "mitchell", "roba", "roba:coding=signed", "compressor:columns=5", "compressor:columns=7",
+    "compressor:columns=13", "recursive2x2:blocks=3", "recursive2x2:blocks=5", "recursive2x2:blocks=7",
+)  # fmt: skip
 PAGES = ("README.md", "docs/multipliers.md", "docs/accelerators.md")
 
 
@@ -84,6 +90,32 @@ def catalogue() -> str:
     return "\n".join(lines)
 
 
+def families() -> str:
+    """Return what each family computes, its parameters and source."""
+    lines = ["| family | what it computes | parameters | source |", "|---|---|---|---|"]
+    for family in list_families():
+        ranges = [f"`{p.name}` {p.low}..{p.high}: {p.meaning}" for p in family.parameters]
+        ranges += [f"`coding` unsigned or signed ({family.signed})"] if family.signed else []
+        lines.append(f"| `{family.name}` | {family.definition} | {'; '.join(ranges) or '-'} | {family.source} |")
+    return "\n".join(lines)
+
+
+def members() -> str:
+    """Return the error of some members of each family."""
+    lines = [
+        "| name | coding | rank | MAE % | WCE % | EP % | MRE % | WCRE % | mean error |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in MEMBERS:
+        row = describe_multiplier(name)
+        m = row.metrics
+        lines.append(
+            f"| `{row.name}` | {row.coding} | {row.rank} | {m.mae_pct:.3g} | {m.wce_pct:.3g} | {m.ep_pct:.4g} | "
+            f"{m.mre_pct:.3g} | {m.wcre_pct:.4g} | {m.mean_error:.3g} |"
+        )
+    return "\n".join(lines)
+
+
 def accelerators() -> str:
     """Return every parameter of every accelerator with its source."""
     parts = []
@@ -98,7 +130,8 @@ def accelerators() -> str:
     return "\n\n".join(parts)
 
 
-BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "accelerators": accelerators}
+BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
+          "members": members, "accelerators": accelerators}  # fmt: skip
 
 
 def rewritten(text: str) -> str:
