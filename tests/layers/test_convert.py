@@ -54,6 +54,15 @@ def test_layers_that_nothing_names_stay_exact_and_are_listed():
     assert all("no entry" in e.reason for e in resolve({}, LAYERS)[1])
 
 
+def test_a_users_table_cannot_go_by_the_catalogues_name_of_another_circuit():
+    """An assignment names circuits, so a borrowed name would mean another one when it is read again."""
+    table = load_multiplier("mul8u_R36").table
+    with pytest.raises(InvalidInputError, match="another circuit"):
+        resolve(Multiplier.from_table(table, signed=False, name="mul8u_QKX"), LAYERS)
+    assert names(Multiplier.from_table(table, signed=False, name="mul8u_R36"))[0] == ["mul8u_R36"] * 5
+    assert names(Multiplier.from_table(table, signed=False, name="my own"))[0] == ["my own"] * 5
+
+
 def test_unknown_names_list_the_nearest():
     with pytest.raises(UnknownNameError, match=r"layer or pattern 'stage1\.0\.cnv1'.*nearest: stage1\.0\.conv1"):
         resolve({"stage1.0.cnv1": "exact"}, LAYERS)

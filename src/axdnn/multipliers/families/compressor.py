@@ -66,7 +66,7 @@ COMPRESSOR = Family(
     definition="Compressors of the lowest `columns` columns compute sum = (x1 xnor x2) or (x3 xnor x4) and carry = "
     "(x1 or x2) and (x3 or x4), without carry input and output; higher columns are exact. 0 x 0 is not 0.",
     source="A. Momeni, J. Han, P. Montuschi, F. Lombardi, Design and analysis of approximate compressors for "
-    "multiplication, IEEE Trans. Computers 64(4), 2015 (design 2; columns=7: multiplier 4, columns=13: multiplier 2)",
+    "multiplication, IEEE Trans. Computers 64(4), 2015 (design 2, in low columns or in all of them)",
     parameters=(
         Parameter("columns", 0, 13, "columns added approximately, from the least significant; up to 3 is exact"),
     ),
