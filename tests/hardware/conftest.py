@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from axdnn.hardware import load_accelerator
+from axdnn.hardware import exact_figures, load_accelerator
 from axdnn.multipliers import load_multiplier
-from axdnn.records import Assignment, Layer, Multiplier, Network
+from axdnn.records import Assignment, Figures, Layer, Multiplier, Network
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +46,12 @@ def multipliers() -> dict[str, Multiplier]:
     loaded = {name: load_multiplier(name) for name in names}
     loaded["QKX_sm"] = loaded["mul8u_QKX"].sign_magnitude()
     return loaded
+
+
+@pytest.fixture(scope="session")
+def exact_of() -> dict[str, Figures]:
+    """Figures of the exact circuits by coding."""
+    return exact_figures()
 
 
 @pytest.fixture(scope="session")

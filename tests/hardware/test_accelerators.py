@@ -69,7 +69,7 @@ def test_node_factor():
 
 
 def test_shipped_and_unknown():
-    assert list_accelerators() == ["edge_16x16", "tpu_v4"]
+    assert list_accelerators() == ["edge_16x16", "sosa_32x32", "tpu_v4", "xai_gen"]
     for name in list_accelerators():
         assert load_accelerator(name).name == name
     with pytest.raises(UnknownNameError, match="nearest: tpu_v4"):

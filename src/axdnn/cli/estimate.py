@@ -11,6 +11,7 @@ from axdnn.cli.console import Format, result_file, show_table
 from axdnn.cli.model_options import MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, usual_data
 
 READINGS = ("buildable", "ideal")
+COST_MODELS = ("streaming", "paper_literal")
 
 
 def estimate(
@@ -19,7 +20,10 @@ def estimate(
     data: str | None = typer.Option(None, help="Data set that gives the input shape; default: the model's usual one."),
     multiplier: str | None = typer.Option(None, help="Multiplier of every layer; default: the exact one."),
     assignment: Path | None = typer.Option(None, help="Take the multipliers from this result.json or run folder."),
-    reading: str = typer.Option("buildable", help="buildable (a pod holds one multiplier) or ideal (any, at no cost)."),
+    cost_model: str = typer.Option("streaming", help="streaming, or paper_literal: the equations XAI-Gen printed."),
+    reading: str | None = typer.Option(
+        None, help="buildable (a pod holds one multiplier; default) or ideal (any, at no cost); of streaming alone."
+    ),
     weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
     mean: str | None = typer.Option(None, help=MEAN_HELP),
     std: str | None = typer.Option(None, help=STD_HELP),
@@ -37,8 +41,12 @@ def estimate(
         unknown_name,
     )
 
-    if reading not in READINGS:
+    if cost_model not in COST_MODELS:
+        raise unknown_name("cost model", cost_model, COST_MODELS)
+    if reading is not None and reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
+    if reading is not None and cost_model != "streaming":
+        raise InvalidInputError(f"--reading is for --cost-model streaming, but got {cost_model}, which has one reading")
     if multiplier is not None and assignment is not None:
         raise InvalidInputError("give --multiplier or --assignment, not both")
     chip = load_accelerator(accelerator)
@@ -49,6 +57,7 @@ def estimate(
 
     from axdnn.data import dataset_info
     from axdnn.hardware import estimate as price
+    from axdnn.hardware import paper_literal
     from axdnn.layers import Recipe, coded
     from axdnn.models import resolve_model
     from axdnn.quant import capture, fold_batch_norm, network_of
@@ -60,7 +69,10 @@ def estimate(
     network = network_of(fold_batch_norm(capture(net.model, torch.zeros(1, *info.image_shape))), net.name)
     chosen = Assignment(multipliers=layers if layers is not None else dict.fromkeys(network.layer_names, name))
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
-    report = price(network, chosen, chip, multipliers=wired, reading=reading)  # type: ignore[arg-type]
+    if cost_model == "streaming":
+        report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable")  # type: ignore[arg-type]
+    else:
+        report = paper_literal(network, chosen, chip, multipliers=wired)
     if format is Format.json:
         sys.stdout.write(to_json(report))
         return

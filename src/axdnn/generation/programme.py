@@ -212,7 +212,8 @@ class Programme:
         table = self.problem.table
         layers, _, pods = self.shape
         x = table.dynamic_j[:, :, None] + around.static_w * table.latency_s[:, None, :] + np.zeros(self.shape)
-        z = around.latency_s * table.static_w_pod[:, None] * np.arange(1, pods + 1)[None, :]
+        group_w = table.pods_together * table.static_w_pod[:, None]
+        z = around.latency_s * group_w * np.arange(1, pods + 1)[None, :]
         constant = around.latency_s * (table.static_w_shared - around.static_w) / layers  # spread over the layers
         return np.concatenate([(x + constant).ravel(), z.ravel()]) / self._unit()
 

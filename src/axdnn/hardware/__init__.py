@@ -3,8 +3,11 @@
 from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
-from axdnn.hardware.pods import allocate, compositions
+from axdnn.hardware.paper_equations import PaperConstants
+from axdnn.hardware.paper_literal import PAPER_COMPONENTS, PAPER_MODEL, paper_energy_j, paper_literal, paper_table
+from axdnn.hardware.pods import allocate, compositions, hull_allocation
 from axdnn.hardware.row_mapping import exact_terms, term_counts
+from axdnn.hardware.skipping import thinned
 from axdnn.hardware.sosa import SosaPoint, sosa_point
 from axdnn.hardware.streaming import COMPONENTS, MODEL
 from axdnn.hardware.systolic import (
@@ -23,10 +26,13 @@ from axdnn.hardware.table import CostTable, Prices, cost_table
 __all__ = [
     "COMPONENTS",
     "MODEL",
+    "PAPER_COMPONENTS",
+    "PAPER_MODEL",
     "Accelerator",
     "BufferAccesses",
     "CostTable",
     "Dataflow",
+    "PaperConstants",
     "Placement",
     "Prices",
     "SosaPoint",
@@ -39,12 +45,17 @@ __all__ = [
     "estimate",
     "exact_figures",
     "exact_terms",
+    "hull_allocation",
     "list_accelerators",
     "load_accelerator",
     "mapping_efficiency",
+    "paper_energy_j",
+    "paper_literal",
+    "paper_table",
     "parse_accelerator",
     "place",
     "sosa_point",
     "term_counts",
+    "thinned",
     "utilisation",
 ]

@@ -86,7 +86,11 @@ def power_ratio(multiplier: Multiplier, exact: Mapping[Coding, Figures]) -> floa
 
 
 def multiply_j(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures]) -> float:
-    """Joules per product: `energy.multiply` x power ratio (an array is clocked, so delay does not enter)."""
+    """Joules per product: `energy.multiply` x power ratio (an array is clocked, so delay does not enter).
+
+    On an exact row it is `energy.multiply` whatever the layer's multiplier: the row holds the exact circuit of the
+    same coding, whose ratio is 1.
+    """
     return chip.multiply_j * power_ratio(multiplier, exact)
 
 
@@ -102,15 +106,37 @@ def pe_area_m2(multiplier: Multiplier, chip: Accelerator) -> tuple[float, float]
     return require_figures(multiplier).area_m2 * chip.multiplier_area_scale, chip.pe_rest_m2 + wrapper
 
 
-def pod_area_m2(multiplier: Multiplier, chip: Accelerator) -> float:
-    """Area of one pod that holds `multiplier`, without memories."""
-    return chip.rows * chip.columns * sum(pe_area_m2(multiplier, chip))
+def pod_area_parts_m2(
+    multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures] | None = None
+) -> tuple[float, float]:
+    """Area of one pod that holds `multiplier`: (multipliers, everything else in its elements), without memories.
+
+    Exact rows hold the exact circuit of the multiplier's coding, with the same wrapper.
+
+    Args:
+        multiplier: the pod's kind.
+        chip: accelerator.
+        exact: as `exact_figures` returns them; only read if there are exact rows.
+    """
+    product, rest = pe_area_m2(multiplier, chip)
+    whole, kept = chip.rows * chip.columns, chip.exact_rows * chip.columns
+    if not kept:
+        return whole * product, whole * rest
+    reference = exact_figures(exact)[multiplier.coding].area_m2 * chip.multiplier_area_scale
+    return (whole - kept) * product + kept * reference, whole * rest
 
 
-def pod_static_w(multiplier: Multiplier, chip: Accelerator) -> float:
+def pod_area_m2(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures] | None = None) -> float:
+    """Area of one pod that holds `multiplier`, without memories; arguments as of `pod_area_parts_m2`."""
+    if not chip.exact_rows:
+        return chip.rows * chip.columns * sum(pe_area_m2(multiplier, chip))
+    return sum(pod_area_parts_m2(multiplier, chip, exact))
+
+
+def pod_static_w(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures] | None = None) -> float:
     """Power of one pod whether it works or not: leakage of its area, and the clock part of its registers."""
     clock = chip.clock_fraction * PIPELINE_BITS * chip.register_j_bit * chip.clock_hz * chip.rows * chip.columns
-    return pod_area_m2(multiplier, chip) * chip.logic_leakage_w_m2 + clock
+    return pod_area_m2(multiplier, chip, exact) * chip.logic_leakage_w_m2 + clock
 
 
 def shared_area_m2(chip: Accelerator, pods: int) -> dict[str, float]:

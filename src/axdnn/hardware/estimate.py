@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, get_args
-
-import numpy as np
+from typing import get_args
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
+from axdnn.hardware.building import Build, buildable, ideal
 from axdnn.hardware.components import (
     ACCUMULATOR_BYTES,
     exact_figures,
     mac_rest_j,
     multiply_j,
-    pe_area_m2,
     pod_area_m2,
-    pod_static_w,
-    shared_area_m2,
-    shared_static_w,
 )
 from axdnn.hardware.notes import notes, sources
-from axdnn.hardware.pods import allocate
+from axdnn.hardware.row_mapping import term_counts
+from axdnn.hardware.skipping import thinned
 from axdnn.hardware.streaming import BOUNDS, MODEL, LayerTerms, layer_terms, memory_bytes
 from axdnn.records import (
     Assignment,
@@ -37,15 +33,6 @@ from axdnn.records import (
 )
 
 
-class Build(NamedTuple):
-    """What is built: pods of each kind, pods a layer of each kind may use, static power, and its area by part."""
-
-    pods: dict[str, int]
-    available: dict[str, int]
-    static_w: float
-    area_m2: dict[str, float]
-
-
 def estimate(
     network: Network,
     assignment: Assignment,
@@ -59,12 +46,13 @@ def estimate(
 
     Args:
         network: shapes.
-        assignment: multiplier of each layer; with `pods`, also how many pods hold each (then nothing is chosen).
+        assignment: multiplier of each layer; with `pods`, also how many pods hold each (then nothing is chosen); with
+            `skip` and `absent`, the shapes that are left are priced (see `thinned`).
         accelerator: name, path of a YAML file, or loaded.
         multipliers: name -> multiplier with figures, at least those in the assignment.
         reading: `buildable`: each pod holds one fixed multiplier, a layer runs on the pods of its kind, and the
             allocation of all pods to kinds with least energy is taken. `ideal`: every pod runs every chosen
-            multiplier at no cost; an upper bound of the benefit.
+            multiplier at no cost; an upper bound of the benefit. Exact rows stay exact in both.
         exact: figures of the exact circuits by coding; default: those of the shipped library.
 
     Raises:
@@ -75,10 +63,14 @@ def estimate(
     if reading not in get_args(Reading):
         raise InvalidInputError(f"`reading` must be one of {', '.join(get_args(Reading))}, but got {reading!r}")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    kinds = _kinds(network, assignment, multipliers)
+    kinds = kinds_in_use(network, assignment, multipliers)
+    network = thinned(network, assignment)
     reference = exact_figures(exact)
     terms = layer_terms(network, chip)
-    build = _ideal(kinds, chip) if reading == "ideal" else _buildable(network, assignment, kinds, chip, terms)
+    if reading == "ideal":
+        build = ideal(kinds, chip, reference)
+    else:
+        build = buildable(network, assignment, kinds, chip, terms, reference)
     layers = _layer_costs(network, assignment, kinds, chip, reference, terms, build)
     memory = memory_bytes(network, terms, chip)
     return CostReport(
@@ -95,13 +87,20 @@ def estimate(
         multiplier_energy_j=sum(layer.energy_j["multiplier"] for layer in layers),
         area_breakdown_m2=build.area_m2,
         memory_breakdown_bytes=memory,
-        notes=notes(reading, layers, kinds, reference),
+        notes=notes(reading, layers, kinds, reference, chip, _exact_rows_j(network, chip)),
         sources=sources(chip, kinds, reference),
     )
 
 
-def _kinds(network: Network, assignment: Assignment, multipliers: Mapping[str, Multiplier]) -> dict[str, Multiplier]:
-    """Check the assignment against the network; return the multipliers in use or with pods, sorted by name."""
+def kinds_in_use(
+    network: Network, assignment: Assignment, multipliers: Mapping[str, Multiplier]
+) -> dict[str, Multiplier]:
+    """Check an assignment against a network; return its multipliers, those with pods alone too, sorted by name.
+
+    Raises:
+        InvalidInputError: a layer without multiplier.
+        UnknownNameError: a layer that the network does not have, or a multiplier that is not given.
+    """
     for name in network.layer_names:
         if name not in assignment.multipliers:
             raise InvalidInputError(f"the assignment must give every layer a multiplier, but layer {name!r} has none")
@@ -115,60 +114,10 @@ def _kinds(network: Network, assignment: Assignment, multipliers: Mapping[str, M
     return {name: multipliers[name] for name in names}
 
 
-def _area(kinds: Mapping[str, Multiplier], pods: Mapping[str, int], chip: Accelerator) -> dict[str, float]:
-    """Area by part, for pods of each kind."""
-    elements = chip.rows * chip.columns
-    parts = {name: pe_area_m2(kinds[name], chip) for name in pods}
-    return {
-        "multiplier": sum(count * elements * parts[name][0] for name, count in pods.items()),
-        "mac_rest": sum(count * elements * parts[name][1] for name, count in pods.items()),
-        **shared_area_m2(chip, sum(pods.values())),
-    }
-
-
-def _ideal(kinds: Mapping[str, Multiplier], chip: Accelerator) -> Build:
-    """Every pod is every kind: all pods for every layer, static power of the least kind, area of the largest."""
-    largest = max(kinds, key=lambda name: pod_area_m2(kinds[name], chip))
-    watts = min(pod_static_w(m, chip) for m in kinds.values()) * chip.pods + shared_static_w(chip, chip.pods)
-    every = dict.fromkeys(kinds, chip.pods)
-    return Build(every, every, watts, _area(kinds, {largest: chip.pods}, chip))
-
-
-def _buildable(
-    network: Network, assignment: Assignment, kinds: Mapping[str, Multiplier], chip: Accelerator, terms: LayerTerms
-) -> Build:
-    """The given allocation of pods, or the one of least energy."""
-    pods = _given(assignment, chip) if assignment.pods else {}
-    if not pods:
-        if len(kinds) > chip.pods:
-            raise InvalidInputError(
-                f"a buildable {chip.name!r} has at most {chip.pods} kinds of multiplier, one a pod, but the assignment "
-                f"has {len(kinds)}: {', '.join(kinds)}; use fewer kinds or reading='ideal'"
-            )
-        choice = np.array([assignment.multipliers[name] for name in network.layer_names])
-        latency = terms.timings.cycles / chip.clock_hz
-        by_kind = np.stack([latency[choice == name].sum(axis=0) for name in kinds])
-        watts = np.array([pod_static_w(m, chip) for m in kinds.values()])
-        best = allocate(by_kind[None], watts[None], shared_static_w(chip, chip.pods))
-        pods = {name: int(count) for name, count in zip(kinds, best.pods[0], strict=True)}
-    power = sum(count * pod_static_w(kinds[name], chip) for name, count in pods.items())
-    return Build(pods, pods, power + shared_static_w(chip, sum(pods.values())), _area(kinds, pods, chip))
-
-
-def _given(assignment: Assignment, chip: Accelerator) -> dict[str, int]:
-    """Check an allocation that the caller gave."""
-    pods = dict(sorted(assignment.pods.items()))
-    for name, count in pods.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise InvalidInputError(f"`pods` must hold whole numbers >= 0, but got {count!r} for {name!r}")
-    if sum(pods.values()) > chip.pods:
-        raise InvalidInputError(
-            f"`pods` must sum to at most {chip.pods} on {chip.name!r}, but got {sum(pods.values())}: {pods}"
-        )
-    for name in assignment.kinds:
-        if pods.get(name, 0) < 1:
-            raise InvalidInputError(f"`pods` must give every multiplier in use at least one pod, but {name!r} has none")
-    return pods
+def _exact_rows_j(network: Network, chip: Accelerator) -> tuple[float, ...]:
+    """Multiplier energy of each layer that is spent on exact rows."""
+    macs = (layer.groups * layer.m * layer.n * term_counts(layer.k, chip)[0] for layer in network.layers)
+    return tuple(count * chip.multiply_j for count in macs)
 
 
 def _layer_costs(
@@ -184,15 +133,18 @@ def _layer_costs(
     costs = []
     product_j = {name: multiply_j(m, chip, exact) for name, m in kinds.items()}
     rest_j = {name: mac_rest_j(m, chip) for name, m in kinds.items()}
+    kept_j = _exact_rows_j(network, chip)
+    area_m2 = {name: pod_area_m2(m, chip, exact) for name, m in kinds.items()}
     moved = {field: values.tolist() for field, values in terms.moved._asdict().items()}
     for i, layer in enumerate(network.layers):
         name = assignment.multipliers[layer.name]
         column = build.available[name] - 1
         cycles, used = int(terms.timings.cycles[i, column]), int(terms.timings.pods_used[i, column])
         latency = cycles / chip.clock_hz
+        outputs = layer.groups * layer.m * layer.n
         corrections = terms.zero_point_j[i] if kinds[name].coding == "unsigned" else 0.0
         energy = {
-            "multiplier": layer.macs * product_j[name],
+            "multiplier": outputs * term_counts(layer.k, chip)[1] * product_j[name] + kept_j[i],
             "mac_rest": float(layer.macs * rest_j[name] + terms.weight_load_j[i] + corrections),
             "sram": float(terms.sram_j[i]),
             "dram": float(terms.dram_j[i]),
@@ -212,7 +164,7 @@ def _layer_costs(
                 energy_j=energy,
                 traffic_bytes={field: values[i] for field, values in moved.items()},
                 memory_bytes=_working_set(layer),
-                area_m2=used * pod_area_m2(kinds[name], chip),
+                area_m2=used * area_m2[name],
             )
         )
     return tuple(costs)

@@ -36,24 +36,47 @@ def notes(
     layers: Sequence[LayerCost],
     kinds: Mapping[str, Multiplier],
     exact: Mapping[Coding, Figures],
+    chip: Accelerator,
+    exact_rows_j: Sequence[float],
 ) -> tuple[str, ...]:
-    """Notes of a report, with the sensitivity of the multipliers' energy."""
+    """Notes of a report, with the sensitivity of the multipliers' energy.
+
+    `exact_rows_j` is the part of each layer's multiplier energy that exact rows spend.
+    """
     slow = [name for name, m in kinds.items() if require_figures(m).delay_s > exact[m.coding].delay_s * SLACK]
     delay = (
         (f"slower than the exact circuit, which may lower the clock (not charged): {', '.join(slow)}",) if slow else ()
     )
-    return (READINGS[reading], sensitivity(layers, kinds, exact), *delay, *ASSUMPTIONS)
+    rows = (_rows(chip),) if chip.exact_rows else ()
+    said = sensitivity(layers, kinds, exact, exact_rows_j)
+    return (READINGS[reading], said, *rows, *delay, *ASSUMPTIONS)
 
 
-def sensitivity(layers: Sequence[LayerCost], kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> str:
+def _rows(chip: Accelerator) -> str:
+    """What exact rows mean for the figures."""
+    where = "the first rows" if chip.fill == "top" else "the last rows"
+    return (
+        f"rows 0 to {chip.exact_rows - 1} of the {chip.rows} of every pod hold the exact circuit of the layer's "
+        f"coding: term t of a sum lies on row t mod {chip.rows}, a fold that does not fill the rows on {where} "
+        f"(array.fill: {chip.fill}); multiplier energy, area and static power are charged by row. A pod's kind is that "
+        "of its other rows, and a layer with an exact multiplier needs pods of an exact kind"
+    )
+
+
+def sensitivity(
+    layers: Sequence[LayerCost],
+    kinds: Mapping[str, Multiplier],
+    exact: Mapping[Coding, Figures],
+    exact_rows_j: Sequence[float],
+) -> str:
     """How the multipliers' energy changes with the reference circuit, and with +-50 % on approximate circuits."""
     to_signed = {c: exact[c].power_w / exact["signed"].power_w for c in exact}
     headline = signed = approximate = 0.0
-    for layer in layers:
+    for layer, kept in zip(layers, exact_rows_j, strict=True):
         multiplier, joules = kinds[layer.multiplier], layer.energy_j["multiplier"]
         headline += joules
         signed += joules * to_signed[multiplier.coding]
-        approximate += 0.0 if multiplier.is_exact else joules
+        approximate += 0.0 if multiplier.is_exact else joules - kept
     total = sum(layer.total_energy_j for layer in layers)
     low, high = headline - approximate / 2, headline + approximate / 2
     return (

@@ -21,7 +21,8 @@ from axdnn.hardware.components import (
     shared_static_w,
 )
 from axdnn.hardware.pods import allocate
-from axdnn.hardware.streaming import layer_terms
+from axdnn.hardware.row_mapping import term_counts
+from axdnn.hardware.streaming import MODEL, layer_terms
 from axdnn.hardware.systolic import Ints
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier, Network, Reading
 
@@ -41,17 +42,21 @@ class Prices(NamedTuple):
 
 
 class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Costs of L layers with M multipliers on an accelerator of P pods, `streaming` model, batch 1.
+    """Costs of L layers with M multipliers on an accelerator, batch 1.
+
+    P is the number of groups of pods that hold the same kind: the pods themselves unless `pods_together` is above 1.
 
     Attributes:
         layers, multipliers: names along the axes.
         dynamic_j: energy that does not depend on time or pods, multiplier included, shape `(L, M)`.
         multiplier_j: the part of `dynamic_j` spent in multipliers, shape `(L, M)`.
-        latency_s: on 1..P pods of the layer's kind, shape `(L, P)`.
+        latency_s: on 1..P groups of pods of the layer's kind, shape `(L, P)`.
         static_w_pod: power of one pod that holds each multiplier, busy or not, shape `(M,)`.
         static_w_shared: power of memories and interconnect.
         area_m2_pod: shape `(M,)`.
         area_m2_shared: memories and interconnect.
+        pods_together: pods of a group.
+        model: cost model, as in `CostReport`; tables of two models are never compared.
     """
 
     layers: tuple[str, ...]
@@ -63,10 +68,12 @@ class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     static_w_shared: float
     area_m2_pod: Floats
     area_m2_shared: float
+    pods_together: int = 1
+    model: str = MODEL
 
     @property
     def pods(self) -> int:
-        """Pods of the accelerator."""
+        """P: groups of pods, each of one kind; also the most kinds there can be."""
         return int(self.latency_s.shape[1])
 
     def energy(self, choice: npt.ArrayLike, reading: Reading = "buildable") -> Prices:
@@ -87,9 +94,10 @@ class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         np.put_along_axis(used, index, True, axis=1)
         if reading == "ideal":
             latency = np.full(len(index), self.latency_s[:, -1].sum())
-            watts = np.where(used, self.static_w_pod, np.inf).min(axis=1) * self.pods + self.static_w_shared
-            area = np.where(used, self.area_m2_pod, 0.0).max(axis=1) * self.pods + self.area_m2_shared
-            return Prices(dynamic + watts * latency, latency, area, multiplier, np.where(used, self.pods, 0))
+            every = self.pods * self.pods_together
+            watts = np.where(used, self.static_w_pod, np.inf).min(axis=1) * every + self.static_w_shared
+            area = np.where(used, self.area_m2_pod, 0.0).max(axis=1) * every + self.area_m2_shared
+            return Prices(dynamic + watts * latency, latency, area, multiplier, np.where(used, every, 0))
         if reading != "buildable":
             raise InvalidInputError(f"`reading` must be buildable or ideal, but got {reading!r}")
         return self._buildable(index, used, dynamic, multiplier)
@@ -105,11 +113,13 @@ class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             names = np.nonzero(used[rows])[1].reshape(-1, kinds)
             place = np.cumsum(used[rows], axis=1) - 1  # multiplier -> its place among the kinds in use
             local = np.take_along_axis(place, index[rows], axis=1)
-            best = allocate(self._kind_latency(local, int(kinds)), self.static_w_pod[names], self.static_w_shared)
+            watts = self.pods_together * self.static_w_pod[names]
+            best = allocate(self._kind_latency(local, int(kinds)), watts, self.static_w_shared)
+            pods = self.pods_together * best.pods
             out.energy_j[rows] = dynamic[rows] + best.static_j
             out.latency_s[rows] = best.latency_s
-            out.area_m2[rows] = (best.pods * self.area_m2_pod[names]).sum(axis=1) + self.area_m2_shared
-            out.pods[rows[:, None], names] = best.pods
+            out.area_m2[rows] = (pods * self.area_m2_pod[names]).sum(axis=1) + self.area_m2_shared
+            out.pods[rows[:, None], names] = pods
         return out
 
     def _kind_latency(self, local: Ints, kinds: int) -> Floats:
@@ -157,16 +167,18 @@ def cost_table(
     reference = exact_figures(exact)
     terms = layer_terms(network, chip)
     macs = terms.layers.macs[:, None]
-    product = macs * np.array([multiply_j(m, chip, reference) for m in multipliers])
+    shares = np.array([term_counts(layer.k, chip) for layer in network.layers])
+    kept, approximate = (macs[:, 0] // terms.layers.k * shares.T)[..., None]
+    product = approximate * np.array([multiply_j(m, chip, reference) for m in multipliers]) + kept * chip.multiply_j
     rest = macs * np.array([mac_rest_j(m, chip) for m in multipliers])
     unsigned = np.array([m.coding == "unsigned" for m in multipliers])
     common = terms.weight_load_j + terms.sram_j + terms.dram_j + terms.interconnect_j
     arrays: dict[str, Any] = {
         "dynamic_j": product + rest + common[:, None] + terms.zero_point_j[:, None] * unsigned,
         "multiplier_j": product,
-        "latency_s": terms.timings.cycles / chip.clock_hz,
-        "static_w_pod": np.array([pod_static_w(m, chip) for m in multipliers]),
-        "area_m2_pod": np.array([pod_area_m2(m, chip) for m in multipliers]),
+        "latency_s": terms.timings.cycles[:, chip.pods_together - 1 :: chip.pods_together] / chip.clock_hz,
+        "static_w_pod": np.array([pod_static_w(m, chip, reference) for m in multipliers]),
+        "area_m2_pod": np.array([pod_area_m2(m, chip, reference) for m in multipliers]),
     }
     for array in arrays.values():
         array.flags.writeable = False
@@ -175,5 +187,6 @@ def cost_table(
         multipliers=tuple(m.name for m in multipliers),
         static_w_shared=shared_static_w(chip, chip.pods),
         area_m2_shared=sum(shared_area_m2(chip, chip.pods).values()),
+        pods_together=chip.pods_together,
         **arrays,
     )
