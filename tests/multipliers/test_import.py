@@ -398,6 +398,11 @@ def test_damaged_files_are_refused(damage: str, kept: str, tmp_path: Path) -> No
         load_multiplier("hurt.axmul")
 
 
+def test_a_result_from_another_folder_says_what_its_name_means(kept: str) -> None:
+    with pytest.raises(RecordError, match="folder where it was first named"):
+        load_multiplier("elsewhere.axmul#0123456789ab")
+
+
 def test_files_that_cannot_be_names_are_not_written(tmp_path: Path) -> None:
     mine = msgspec.structs.replace(UNSIGNED, name="mine")
     for path in ("mine.json", "a,b.axmul"):

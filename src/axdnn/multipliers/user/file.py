@@ -115,6 +115,8 @@ def file_multiplier(name: str) -> Multiplier:
     path, pin = found["path"], found["pin"]
     if name in _LOADED:
         return _LOADED[name]
+    if pin is not None and not Path(path).exists():
+        raise RecordError(f"{path} must be there for {name!r} (seen from the folder where it was first named)")
     record = load_record(MultiplierFile, path)
     inside = record.multiplier
     if checksum(inside, record.statement) != record.sha256:
