@@ -51,6 +51,23 @@ def test_the_seed_draws_calibration_images_only(dataset: Dataset) -> None:
         assert (split.images == two[name].images).all()
 
 
+def test_fewer_images_are_the_first_ones(dataset: Dataset) -> None:
+    (calibration, whole), (same, few) = splits_of(dataset, 0), splits_of(dataset, 0, {"search": 30, "test": 7})
+    assert (calibration == same).all()
+    assert {name: len(split) for name, split in few.items()} == {"search": 30, "accept": 400, "test": 7}
+    for name, split in few.items():
+        assert (split.images == whole[name].images[: len(split)]).all()
+        assert (split.labels == whole[name].labels[: len(split)]).all()
+
+
+@pytest.mark.parametrize("images", [{"search": 0}, {"accept": 401}, {"test": 101}, {"search": -1}])
+def test_more_images_than_there_are(images: dict[str, int], dataset: Dataset) -> None:
+    with pytest.raises(InvalidInputError, match=next(iter(images))):
+        splits_of(dataset, 0, images)
+    with pytest.raises(UnknownNameError, match="search"):
+        splits_of(dataset, 0, {"serch": 3})
+
+
 def test_names_are_checked_before_anything_is_done(tmp_path: Path) -> None:
     for model, data, near in (("lenet", "mnist", "lenet5"), ("lenet5", "mnits", "mnist")):
         with pytest.raises(UnknownNameError, match=near):
@@ -94,6 +111,27 @@ def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     assert keys[0] == keys[1] != keys[2]
     with pytest.raises(CheckpointError, match="absent"):
         _settings("lenet5", "mnist", Request(), tmp_path / "absent")
+
+
+def test_a_users_model_is_known_by_its_text_its_file_and_its_input(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("def net(): ...")
+    spec, request = f"{file}:net", Request()
+    base = _settings(spec, "mnist", request, None)
+    assert base["model"].startswith(f"{spec} sha256:")
+    others = [
+        _settings(f"{file}:other", "mnist", request, None),
+        _settings(spec, "mnist", request, None, mean=(0.5,)),
+        _settings(spec, "mnist", request, None, mean=(0.5, 0.5)),
+        _settings(spec, "mnist", request, None, std=(0.5,)),
+        *(_settings(spec, "mnist", request, None, images={name: 100}) for name in ("search", "accept", "test")),
+    ]
+    file.write_text("def net(): pass")
+    others.append(_settings(spec, "mnist", request, None))
+    assert len({str(sorted(settings.items())) for settings in [base, *others]}) == 1 + len(others)
+    assert _settings("lenet5", "mnist", request, None)["model"] == "lenet5"
+    with pytest.raises(InvalidInputError, match="absent"):
+        _settings(f"{tmp_path / 'absent.py'}:net", "mnist", request, None)
 
 
 def test_settings_hold_every_field_of_the_request() -> None:

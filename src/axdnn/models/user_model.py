@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -19,6 +20,7 @@ from axdnn.records import InvalidInputError, unknown_name
 
 FORMS = "file.py:function or module:function"
 CHECK_BATCH = 2
+_MADE: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 def is_spec(model: str) -> bool:
@@ -121,14 +123,16 @@ def _file(place: str) -> Path:
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Let imports find a folder first, as `python file.py` does."""
-    entry = str(folder)
+    """Let imports find a folder first, as `python file.py` does; no compiled files are left there."""
+    entry, before = str(folder), sys.dont_write_bytecode
     sys.path.insert(0, entry)
+    sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path.remove(entry)
+        sys.dont_write_bytecode = before
 
 
 def _imported(place: str) -> ModuleType:
@@ -162,6 +166,9 @@ def _called(spec: str, function: Any) -> nn.Module:
         raise InvalidInputError(
             f"model {spec!r} must be a torch.nn.Module, but the call returned {type(model).__name__}"
         )
+    if model in _MADE:  # weights and normalisation are put into it
+        raise InvalidInputError(f"model {spec!r} must be a new one at each call, but it is that of an earlier call")
+    _MADE.add(model)
     return model
 
 
