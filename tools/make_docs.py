@@ -116,6 +116,24 @@ def members() -> str:
     return "\n".join(lines)
 
 
+def designs() -> str:
+    """Return the shipped accelerators side by side."""
+    lines = [
+        "| name | pods | rows x columns | clock | peak, T operations/s | exact rows a pod | kinds of multiplier at most | buffers |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for chip in map(load_accelerator, list_accelerators()):
+        peak = 2 * chip.pods * chip.rows * chip.columns * chip.clock_hz / 1e12
+        kinds = f"{chip.pods // chip.pods_together}"
+        kinds += f", {chip.pods_together} pods each" if chip.pods_together > 1 else ""
+        buffers = (chip.activation_buffer_bytes + chip.weight_buffer_bytes) / 2**20
+        lines.append(
+            f"| `{chip.name}` | {chip.pods} | {chip.rows} x {chip.columns} | {chip.clock_hz / 1e6:.4g} MHz | {peak:.3g} | "
+            f"{chip.exact_rows} | {kinds} | {buffers:g} MiB |"
+        )
+    return "\n".join(lines)
+
+
 def accelerators() -> str:
     """Return every parameter of every accelerator with its source."""
     parts = []
@@ -131,7 +149,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

@@ -67,7 +67,10 @@ class PaperConstants(NamedTuple):
 
     @classmethod
     def of(cls, chip: Accelerator, **changes: Any) -> PaperConstants:
-        """Take pods, array and clock period of an accelerator; the rest as published, or as given."""
+        """Take pods, array and clock period of an accelerator; the rest as published, or as given.
+
+        Half of every pod is exact, as the equations have it, whatever the accelerator's `exact_rows`.
+        """
         taken = {"pods": chip.pods, "rows": chip.rows, "columns": chip.columns, "period_s": 1 / chip.clock_hz}
         return cls(**{**taken, **changes})
 
