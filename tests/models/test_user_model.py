@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from axdnn.data import dataset_info
 from axdnn.layers import approximate
 from axdnn.models import build_model, input_text, model_identity, model_label, resolve_model
-from axdnn.models.normalising import normalised, per_channel
+from axdnn.models.normalising import normalised
 from axdnn.quant import capture, fold_batch_norm
 from axdnn.records import CheckpointError, InvalidInputError, UnknownNameError
 
@@ -180,90 +179,6 @@ def test_weights_of_a_known_network_may_need_normalisation(tmp_path: Path) -> No
     assert found.name == "resnet8"
     with pytest.raises(InvalidInputError, match="weights of your own"):
         resolve_model("lenet5", "mnist", mean=(0.5,))
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "message"),
-    [
-        ("mean", (), "1 number or 3"), ("mean", (0.1, 0.2), "1 number or 3 .*got 2"), ("std", (1, 1, 1, 1), "got 4"),
-        ("mean", (float("nan"),), "finite"), ("std", (float("inf"),), "finite"), ("std", (0.0,), "above 0"),
-        ("std", (0.5, -0.5, 0.5), "above 0"),
-    ],
-)  # fmt: skip
-def test_numbers_that_cannot_be(name: str, values: tuple[float, ...], message: str, net: Path) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        per_channel(name, values, dataset_info("cifar10").image_shape[0])
-    with pytest.raises(InvalidInputError, match=message):
-        resolve_model("net.py:Net", "cifar10", **{name: values})
-
-
-BROKEN = (
-    NET
-    + """
-CONSTANT, shared = 3, Net()
-def raises(): raise KeyError("deep inside")
-def leaves(): raise SystemExit("bye")
-def nothing(): return None
-def needs(width): return Net()
-def same(): return shared
-class Wrong(Net):
-    def forward(self, x): return super().forward(x)[:, :7]
-class Fails(Net):
-    def forward(self, x): raise ValueError("two\\nlines")
-class Grey(Net):
-    def __init__(self):
-        super().__init__()
-        self.body[0] = nn.Conv2d(1, 4, 3)
-"""
-)
-
-
-@pytest.mark.parametrize(
-    ("spec", "kind", "message"),
-    [
-        ("absent.py:Net", InvalidInputError, "absent.py does not"),
-        (".:Net", InvalidInputError, "module"),
-        ("net.py", InvalidInputError, "file.py:function or module:function"),
-        ("net.py:", InvalidInputError, "file.py:function or module:function"),
-        (":Net", InvalidInputError, "file.py:function or module:function"),
-        ("net.py:Net()", InvalidInputError, "file.py:function or module:function"),
-        ("net.py:Nett", UnknownNameError, "nearest: Net"),
-        ("no_such_module:Net", InvalidInputError, "no module 'no_such_module'"),
-        ("torch.no_such:Net", InvalidInputError, "no module 'torch.no_such'"),
-        ("no.such.module:Net", InvalidInputError, "ModuleNotFoundError"),
-        ("net.py:raises", InvalidInputError, "KeyError: 'deep inside'"),
-        ("net.py:leaves", InvalidInputError, "SystemExit: bye"),
-        ("net.py:nothing", InvalidInputError, "returned NoneType"),
-        ("net.py:needs", InvalidInputError, "missing 1 required positional argument"),
-        ("net.py:CONSTANT", InvalidInputError, "function or class.* int"),
-        ("net.py:shared", InvalidInputError, "a module already"),
-        ("net.py:Wrong", InvalidInputError, r"logits \(n, 10\).*\(2, 7\)"),
-        ("net.py:Fails", InvalidInputError, "ValueError: two lines"),
-        ("net.py:Grey", InvalidInputError, r"\(n, 3, 32, 32\).*RuntimeError"),
-    ],
-)
-def test_what_is_wrong_is_said(spec: str, kind: type[Exception], message: str, net: Path) -> None:
-    net.write_text(BROKEN)
-    with pytest.raises(kind, match=message) as caught:
-        resolve_model(spec, "cifar10")
-    assert "\n" not in str(caught.value)
-    assert [file.name for file in net.parent.iterdir()] == ["net.py"]
-
-
-@pytest.mark.parametrize("text", ["import no_such_thing", "def f(:", "raise SystemExit(3)", "\x00", "1 / 0"])
-def test_a_file_that_cannot_be_imported(text: str, net: Path) -> None:
-    net.write_text(text)
-    with pytest.raises(InvalidInputError, match=r"importing the model from net.py raised \w+"):
-        resolve_model("net.py:Net", "cifar10")
-
-
-def test_one_object_cannot_be_two_models(net: Path) -> None:
-    """Weights and normalisation are put into what the function returns: twice would be wrong without a sign."""
-    name = f"shared_{random.getrandbits(64):x}"
-    (net.parent / f"{name}.py").write_text(BROKEN)
-    resolve_model(f"{name}:same", "cifar10", mean=(0.5,))
-    with pytest.raises(InvalidInputError, match="new one at each call"):
-        resolve_model(f"{name}:same", "cifar10", mean=(0.5,))
 
 
 def test_identity_follows_the_content(net: Path) -> None:
