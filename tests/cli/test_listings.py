@@ -14,6 +14,7 @@ import pytest
 import axdnn as package
 from axdnn.cli import console
 from axdnn.cli.main import _show_warning
+from axdnn.models.loading import PACKAGE_WEIGHTS
 from axdnn.records import UnknownNameError
 
 COMMANDS = ("generate", "explain", "estimate", "report", "train", "multipliers", "accelerators", "models", "data")
@@ -101,6 +102,20 @@ def test_models(axdnn: Command) -> None:
     rows = json.loads(axdnn("models", "list", "--format", "json").out)
     assert {row["name"]: row["parameters"] for row in rows}["lenet5"] == 61_706
     assert rows[0]["input_shape"] == [1, 28, 28]
+
+
+def test_models_tell_what_ships(axdnn: Command) -> None:
+    """One row for each weights file, with the figures of the recipe beside it; the rest have none."""
+    done = axdnn("models", "list", "--format", "json")
+    rows = {(row["name"], row["data"]): row for row in json.loads(done.out)}
+    texts = [path.read_text() for path in PACKAGE_WEIGHTS.glob("*.json")]
+    recipes = {(recipe["model"], recipe["data"]): recipe for recipe in map(json.loads, texts)}
+    assert {key for key, row in rows.items() if row["weights"] == "shipped"} == set(recipes)
+    assert {("lenet5", "mnist"), ("lenet5", "fashion-mnist"), ("cnn_small", "fashion-mnist")} <= set(recipes)
+    for key, row in rows.items():
+        told = tuple(row[name] for name in ("test_accuracy", "test_images"))
+        assert told == tuple(recipes.get(key, {}).get(name) for name in ("test_accuracy", "test_images"))
+    assert f"{100 * recipes['lenet5', 'fashion-mnist']['test_accuracy']:.2f}" in axdnn("models", "list").out
 
 
 def test_data_sets(axdnn: Command) -> None:
