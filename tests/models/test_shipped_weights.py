@@ -31,25 +31,27 @@ def test_the_recorded_accuracy_is_measured_again(dataset, model, name, least):
 AGAIN = """
 import sys
 from axdnn.models import Recipe, load_model, save_weights, train
-shipped = load_model("lenet5", "mnist")
-again = train("lenet5", "mnist", recipe=Recipe(**shipped.recipe["settings"]), seed=shipped.recipe["seed"])
-save_weights(again.model, sys.argv[1], again.recipe)
+model, data, file = sys.argv[1:]
+shipped = load_model(model, data)
+again = train(model, data, recipe=Recipe(**shipped.recipe["settings"]), seed=shipped.recipe["seed"])
+save_weights(again.model, file, again.recipe)
 print(again.accuracy)
 """
 
 
 @pytest.mark.slow
-def test_the_recipe_makes_the_weights_again(dataset, data_cache, tmp_path):
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model, name, _ in SHIPPED])
+def test_the_recipe_makes_the_weights_again(dataset, data_cache, tmp_path, model, name):
     """In a process of its own, as a user trains: what else a process has loaded may change the last bit of a sum."""
-    dataset("mnist")
-    shipped = load_model("lenet5", "mnist")
+    channels, size, _ = dataset(name).image_shape
+    shipped = load_model(model, name)
     file = tmp_path / "again.safetensors"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", AGAIN, str(file)],
+        [sys.executable, "-W", "ignore", "-c", AGAIN, model, name, str(file)],
         capture_output=True, text=True, check=True, env={**os.environ, "AXDNN_CACHE": str(data_cache)},
     )  # fmt: skip
     assert float(done.stdout) == pytest.approx(shipped.accuracy, abs=0.003)
-    again = build_model("lenet5", 1, 10, 28)
+    again = build_model(model, channels, 10, size)
     recipe = load_weights(again, file)
     if (recipe["torch"], processor()) == (shipped.recipe["torch"], shipped.recipe["processor"]):
         state = again.state_dict()
