@@ -163,12 +163,12 @@ def test_notes_and_sources(lenet, multipliers):
         layer.energy_j["multiplier"] * (391 / 425 if layer.multiplier == "mul8u_QKX" else 1) for layer in report.layers
     )
     note = next(text for text in report.notes if text.startswith("sensitivity"))
-    assert f"{report.multiplier_energy_j:.6g} J relative" in note
-    assert f"{signed:.6g} J if all" in note
+    assert f"{report.multiplier_energy_j * 1e6:.6g} µJ relative" in note
+    assert f"{signed * 1e6:.6g} µJ if all" in note
     half = sum(layer.energy_j["multiplier"] for layer in report.layers if layer.multiplier == "mul8u_QKX") / 2
     low, high = report.multiplier_energy_j - half, report.multiplier_energy_j + half
-    assert f"{low:.6g} to {high:.6g} J" in note
-    assert f"total {report.energy_j - half:.6g} to {report.energy_j + half:.6g} J" in note
+    assert f"{low * 1e6:.6g} to {high * 1e6:.6g} µJ" in note
+    assert f"total {(report.energy_j - half) * 1e6:.6g} to {(report.energy_j + half) * 1e6:.6g} µJ" in note
     chip = load_accelerator("tpu_v4")
     assert set(chip.sources) <= set(report.sources)
     assert {"exact.signed", "exact.unsigned", "multiplier.mul8u_QKX"} <= set(report.sources)

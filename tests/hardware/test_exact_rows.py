@@ -167,7 +167,7 @@ def test_sensitivity_spares_the_exact_rows(gemm, network_of, multipliers, unifor
     half = 64 * 16 * approximate * load_accelerator("xai_gen").multiply_j * ratio / 2
     note = next(text for text in report.notes if text.startswith("sensitivity"))
     low, high = report.multiplier_energy_j - half, report.multiplier_energy_j + half
-    assert f"{low:.6g} to {high:.6g} J" in note
+    assert f"{low * 1e6:.6g} to {high * 1e6:.6g} µJ" in note
     assert any(text.startswith("rows 0 to 127 of the 256") for text in report.notes)
     assert exact + approximate == 300
 

@@ -46,8 +46,8 @@ def linear(name: str, k: int, n: int) -> Layer:
     )  # fmt: skip
 
 
-def layer_cost(layer: Layer, multiplier: str, pods: int, reading: str) -> LayerCost:
-    macs, spread = layer.macs, 1.0 if reading == "ideal" else 1.06
+def layer_cost(layer: Layer, multiplier: str, pods: int, reading: str, skipped: float = 0.0) -> LayerCost:
+    macs, spread = round(layer.macs * (1 - skipped)), 1.0 if reading == "ideal" else 1.06
     cycles = round((macs / (pods * 1024) + 96) * spread)
     energy = {
         "multipliers": macs * 0.2e-12 * RATIO.get(multiplier, 0.5),
@@ -64,13 +64,36 @@ def layer_cost(layer: Layer, multiplier: str, pods: int, reading: str) -> LayerC
     )  # fmt: skip
 
 
-def cost_report(network: Network, assignment: dict[str, str], reading: str, pods: int = 4) -> CostReport:
+def paper_report(network: Network, assignment: dict[str, str], skipped: dict[str, float]) -> CostReport:
+    """Equation 2 without its memory term: a cycle of 1.5 ns for every 65,536 weights left, half of each pod exact."""
+    layers = []
+    for x in network.layers:
+        cycles = -(-round(x.weights * (1 - skipped.get(x.name, 0.0))) // 65536)
+        watts = 8 * 32768 * 0.425e-3 * (1 + RATIO.get(assignment[x.name], 0.5))
+        layers.append(
+            LayerCost(layer=x.name, multiplier=assignment[x.name], pods=8, macs=x.macs, cycles=cycles,
+                      latency_s=cycles * 1.5e-9, utilisation=0.0, bound="not modelled",
+                      energy_j={"mac": cycles * 1.5e-9 * watts, "memory": 1e-10})
+        )  # fmt: skip
+    return CostReport(
+        network=network.name, accelerator="xai_gen", model="paper_literal", reading="ideal", layers=tuple(layers),
+        pods=dict.fromkeys(assignment.values(), 8), energy_j=sum(x.total_energy_j for x in layers),
+        latency_s=sum(x.latency_s for x in layers), memory_bytes=0, area_m2=0.0,
+        multiplier_energy_j=sum(x.energy_j["mac"] for x in layers),
+        notes=("paper_literal: equations 1 and 2 as printed, for comparison only",),
+    )  # fmt: skip
+
+
+def cost_report(
+    network: Network, assignment: dict[str, str], reading: str, pods: int = 4, skipped: dict[str, float] | None = None
+) -> CostReport:
     kinds = sorted(set(assignment.values()))
     held = {name: max(1, pods // len(kinds)) for name in kinds}
     layers = tuple(
-        layer_cost(x, assignment[x.name], pods if reading == "ideal" else held[assignment[x.name]], reading)
+        layer_cost(x, assignment[x.name], pods if reading == "ideal" else held[assignment[x.name]], reading,
+                   (skipped or {}).get(x.name, 0.0))
         for x in network.layers
-    )
+    )  # fmt: skip
     area = {
         "multipliers": 1.1e-6 * sum(RATIO.get(k, 0.5) * n for k, n in held.items()),
         "other PE": 1.4e-6,
@@ -132,10 +155,12 @@ def make_result(
     count: int = 14,
     status: str = "met",
     reason: str = "the loss bound on the accept split is within the budget",
+    skipped: dict[str, float] | None = None,
+    objective: str = "energy",
 ) -> GenerationResult:
-    budget, names = 0.01, network.layer_names
+    budget, names, gone = 0.01, network.layer_names, skipped or {}
     exact = dict.fromkeys(names, EXACT)
-    base, cost = cost_report(network, exact, "buildable"), cost_report(network, assignment, "buildable")
+    base, cost = cost_report(network, exact, "buildable"), cost_report(network, assignment, "buildable", skipped=gone)
     rng = random.Random(seed)
     chosen = evaluation(network, assignment, loss * 0.9, strategy, budget)
     test = Accuracy(
@@ -160,7 +185,10 @@ def make_result(
         assignment=assignment, images={"calibration": 512, "search": 2000, "accept": 5000, "test": 10000},
         provenance={"axdnn": "0.1.0", "torch": "2.6.0", "checkpoint": "sha256 4c1f…", "host": "8 cores, AVX-512"},
         float_accuracy=0.9874, network=network, baseline_cost=base, cost=cost,
-        ideal_cost=cost_report(network, assignment, "ideal"), ideal_baseline_cost=cost_report(network, exact, "ideal"),
+        objective=objective, skipped=gone, paper_literal=paper_report(network, assignment, gone),
+        baseline_paper_literal=paper_report(network, exact, {}),
+        ideal_cost=cost_report(network, assignment, "ideal", skipped=gone),
+        ideal_baseline_cost=cost_report(network, exact, "ideal"),
         chosen=chosen, scores=layer_scores, visited=(*visited(network, budget, strategy, count, seed), chosen),
         notes=("Ranges were calibrated after the assignment.",),
     )  # fmt: skip
@@ -213,7 +241,8 @@ def assign(network: Network, seed: int = 3) -> dict[str, str]:
 def build() -> SimpleNamespace:
     """The builders of this file, for tests that need a result of their own."""
     return SimpleNamespace(
-        EXACT=EXACT, assign=assign, deep_network=deep_network, evaluation=evaluation, make_result=make_result
+        EXACT=EXACT, assign=assign, deep_network=deep_network, evaluation=evaluation, make_result=make_result,
+        lenet_network=lenet_network, resnet_network=resnet_network,
     )  # fmt: skip
 
 
@@ -230,6 +259,14 @@ def large() -> GenerationResult:
     network = resnet_network()
     names = ("conductance", "curvature", "ablation", "integrated_gradients", "noise_ranking")
     return make_result(network, assign(network), scores=names, count=69, strategy="paper")
+
+
+@pytest.fixture(scope="session")
+def skipping() -> GenerationResult:
+    """LeNet-5 with skipped neurons, by the paper's strategy under the paper's equations."""
+    chosen = {"conv1": EXACT, "conv2": "mul8s_1L2L", "conv3": "mul8s_1L2L", "fc1": "mul8s_1L2L", "fc2": "mul8u_QKX"}
+    skipped = {"conv3": 0.1, "fc1": 0.25, "fc2": 0.5}
+    return make_result(lenet_network(), chosen, strategy="paper", objective="paper_literal", skipped=skipped)
 
 
 @pytest.fixture(scope="session")
@@ -265,6 +302,8 @@ def infeasible() -> GenerationResult:
 @pytest.fixture(scope="session")
 def pages(
     small: GenerationResult,
+    large: GenerationResult,
+    skipping: GenerationResult,
     infeasible: GenerationResult,
     strategies: tuple[GenerationResult, ...],
     circuits: tuple[Multiplier, ...],
@@ -274,6 +313,8 @@ def pages(
         "small": report.render_report(small, strategies[1:], multipliers=circuits),
         "infeasible": report.render_report(infeasible),
         "comparison": report.render_comparison(strategies),
+        "skipping": report.render_report(skipping, multipliers=circuits),
+        "paper": report.render_comparison([skipping, *strategies[:2], large], paper_table=True, multipliers=circuits),
     }
 
 

@@ -54,3 +54,15 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] []"
+
+
+def test_the_papers_strategy_brings_the_papers_notes(skipping, small):
+    text = report.summary_text(skipping)
+    for note in (*report.paper_notes(), *skipping.paper_literal.notes):
+        assert note in text.splitlines()
+    assert any(line.split() == ["fc2", "mul8u_QKX", "50.0"] for line in text.splitlines())
+    assert "minimised: energy by the paper's equations" in text
+    other = report.summary_text(small)
+    assert report.paper_notes()[0] not in other
+    assert "paper_literal on xai_gen" in other
+    assert "neurons skipped" not in other

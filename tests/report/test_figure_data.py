@@ -124,3 +124,10 @@ def test_test_bound_is_left_out_where_it_was_not_recorded(small):
     assert report.compare_data([result]).points[0].bound_points is None
     assert "bound" not in report.headline(result)[0].detail
     assert report.comparison_table([result]).column("loss_bound") == (None,)
+
+
+def test_power_is_per_product_where_neurons_are_skipped(skipping, small):
+    data = report.chosen_data(skipping)
+    assert data.skipped == (0.0, 0.0, 0.1, 0.25, 0.5)
+    assert data.power_ratio == pytest.approx((1.0, *(0.2 / 0.425,) * 3, 0.029 / 0.391))
+    assert report.chosen_data(small).skipped == ()

@@ -124,3 +124,19 @@ def test_nothing_to_draw_is_said(small):
         report.draw_importance(report.importance_data(msgspec.structs.replace(small, scores=())))
     with pytest.raises(InvalidInputError, match="no result to compare"):
         report.draw_comparison(report.compare_data([]))
+
+
+@pytest.mark.parametrize("name", ["small", "skipping"])
+def test_the_exact_power_is_marked(name, request, build):
+    result = request.getfixturevalue(name)
+    cheap = dict.fromkeys(result.assignment, "mul8u_QKX")
+    for one in (result, build.make_result(result.network, cheap)):  # also where no layer keeps an exact multiplier
+        axes = report.draw_chosen(report.chosen_data(one)).axes
+        power = next(a for a in axes if a.get_title(loc="left") == "power / exact")
+        assert [
+            (t, label.get_text()) for t, label in zip(power.get_xticks(), power.get_xticklabels(), strict=True)
+        ] == [(1, "100\u00a0%")]
+        assert power.get_xlim()[1] > 1
+    assert ("neurons skipped" in [a.get_title(loc="left") for a in axes]) is False
+    drawn = [a.get_title(loc="left") for a in report.draw_chosen(report.chosen_data(result)).axes]
+    assert ("neurons skipped" in drawn) == bool(result.skipped)

@@ -184,3 +184,53 @@ def test_comparison_page(strategies, tmp_path):
         assert result.strategy in page.text("comparison")
     with pytest.raises(InvalidInputError, match="at least one"):
         report.render_comparison([])
+
+
+def test_skipping_and_objective_are_shown(pages, skipping):
+    page = check(pages["skipping"])
+    assert "3 of 5 layers skip neurons" in report.verdict(skipping).sentence
+    assert "minimised: energy by the paper's equations (paper_literal)" in pages["skipping"].replace("&#39;", "'")
+    assert "neurons skipped" in page.text("layers")
+    assert "50.0" in page.text("layers")
+    assert "The search minimised the energy by the paper's equations" in page.text("know")
+
+
+def test_paper_prices_have_a_section_of_their_own(pages, skipping, small):
+    page = check(pages["skipping"])
+    section = page.text("paper-literal")
+    assert "paper_literal on xai_gen" in section
+    for note in (*skipping.paper_literal.notes, *report.paper_notes()):
+        assert " ".join(note.split()) in section
+    joules = f"{skipping.paper_literal.energy_j * 1e6:.3f}"
+    assert joules in section
+    assert all(joules not in page.text(name) for name in ("energy", "layers", "multipliers", "visited"))
+    other = check(pages["small"]).text("paper-literal")
+    assert report.paper_notes()[0] not in other
+    bare = msgspec.structs.replace(small, paper_literal=None, baseline_paper_literal=None)
+    assert "paper-literal" not in Page(report.render_report(bare)).ids
+
+
+def test_only_the_same_task_is_compared(small, strategies, large):
+    others = [
+        msgspec.structs.replace(strategies[1], data="other"),
+        msgspec.structs.replace(strategies[2], max_accuracy_loss=2.0),
+        large,
+    ]
+    assert report.same_task(small, [*others, strategies[3]]) == (strategies[3],)
+    assert "comparison" not in Page(report.render_report(small, others)).ids
+
+
+def test_table_one_on_the_comparison_page(pages, skipping, tmp_path):
+    page = check(pages["paper"])
+    text = page.text("table-one")
+    for part in (
+        "published 3",
+        "1 of 6 not printed",
+        "ours: not measured",
+        "violated in 9 of the 12 rows",
+        "uW as printed",
+    ):
+        assert part in text
+    assert "table-one" not in Page(pages["comparison"]).ids
+    paths = report.write_comparison([skipping], tmp_path, paper_table=True)
+    assert [p.name for p in paths] == ["comparison.html", "comparison.png", "profile.png"]

@@ -80,11 +80,16 @@ def sensitivity(
     total = sum(layer.total_energy_j for layer in layers)
     low, high = headline - approximate / 2, headline + approximate / 2
     return (
-        f"sensitivity: multiplier energy {headline:.6g} J relative to the exact circuit of the same signedness; "
-        f"{signed:.6g} J if all are taken relative to the exact signed circuit; {low:.6g} to {high:.6g} J (total "
-        f"{total + low - headline:.6g} to {total + high - headline:.6g} J) for -50 % to +50 % on the power ratio of "
+        f"sensitivity: multiplier energy {_uj(headline)} µJ relative to the exact circuit of the same signedness; "
+        f"{_uj(signed)} µJ if all are taken relative to the exact signed circuit; {_uj(low)} to {_uj(high)} µJ (total "
+        f"{_uj(total + low - headline)} to {_uj(total + high - headline)} µJ) for -50 % to +50 % on the power ratio of "
         "the approximate multipliers, whose published power has unknown operand activity"
     )
+
+
+def _uj(joules: float) -> str:
+    """Microjoules, the unit that notes keep to."""
+    return f"{joules * 1e6:.6g}"
 
 
 def sources(chip: Accelerator, kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> dict[str, str]:

@@ -29,7 +29,7 @@ PAPER_COMPONENTS = ("mac", "memory")
 NOTES = (
     "paper_literal: equations 1 and 2 of XAI-Gen (ISQED 2025) as printed, for comparison with the paper only; never "
     "put its figures in one column with those of the streaming model",
-    "the paper's exact baselines (15, 45, 60, 70, printed as uW, most likely uJ) cannot be reproduced from its "
+    "the paper's exact baselines (15, 45, 60, 70, printed as uW, most likely µJ) cannot be reproduced from its "
     "constants: with all pods charged LeNet-5 is 9 times below, ResNet-18, -34 and -50 are 1.7 to 2.4 times below",
     "a cycle a weight group: the activations that stream past a weight are not counted, so the energy is far below "
     "that of the products themselves",

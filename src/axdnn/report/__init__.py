@@ -10,8 +10,10 @@ from axdnn.report.console import (
     print_table,
     summary_text,
 )
-from axdnn.report.cost_tables import cost_layers_table, cost_totals_table
+from axdnn.report.cost_tables import cost_energy_table, cost_layers_table, cost_totals_table
+from axdnn.report.derived import same_task
 from axdnn.report.draw_multipliers import ParetoPoint, draw_error_maps, draw_pareto, front
+from axdnn.report.draw_profile import draw_profile
 from axdnn.report.error_map import ErrorMapData, draw_error_map, error_map_data
 from axdnn.report.figure_data import (
     ChosenData,
@@ -40,12 +42,39 @@ from axdnn.report.figures import (
     draw_importance,
     draw_tradeoff,
     error_map_figure,
+    profile_figure,
     report_figures,
     to_png,
     to_svg,
 )
+from axdnn.report.groups import run_kind, unit_layers, unit_multipliers, unit_skips
 from axdnn.report.headline import Fact, Verdict, facts_to_know, headline, verdict
-from axdnn.report.html import render_comparison, render_report, write_comparison, write_report
+from axdnn.report.html import render_report, write_report
+from axdnn.report.html_comparison import render_comparison, write_comparison
+from axdnn.report.paper_tables import paper_cost_table, table_one
+from axdnn.report.profile import (
+    PaperBand,
+    ProfileData,
+    ProfileLine,
+    ProfilePanel,
+    profile_data,
+    unit_sums,
+)
+from axdnn.report.published import (
+    CITATION,
+    PAPER_MULTIPLIERS,
+    PAPER_NETWORKS,
+    PAPER_PROFILES,
+    TABLE_ONE,
+    PaperNetwork,
+    PaperRow,
+    claimed_ratio,
+    half_array_limit,
+    paper_name,
+    paper_network,
+    paper_notes,
+    violating_rows,
+)
 from axdnn.report.result_tables import (
     breakdown_table,
     energy_table,
@@ -67,7 +96,12 @@ from axdnn.report.tau import kendall_tau, ranks
 from axdnn.report.units import Quantity, duration, quantity
 
 __all__ = [
+    "CITATION",
     "NARROW",
+    "PAPER_MULTIPLIERS",
+    "PAPER_NETWORKS",
+    "PAPER_PROFILES",
+    "TABLE_ONE",
     "WIDE",
     "ChosenData",
     "Column",
@@ -78,7 +112,13 @@ __all__ = [
     "ErrorMapData",
     "Fact",
     "ImportanceData",
+    "PaperBand",
+    "PaperNetwork",
+    "PaperRow",
     "ParetoPoint",
+    "ProfileData",
+    "ProfileLine",
+    "ProfilePanel",
     "Quantity",
     "ReportFigure",
     "Table",
@@ -87,10 +127,12 @@ __all__ = [
     "Verdict",
     "breakdown_table",
     "chosen_data",
+    "claimed_ratio",
     "compare_data",
     "comparison_figure",
     "comparison_table",
     "comparison_text",
+    "cost_energy_table",
     "cost_layers_table",
     "cost_totals_table",
     "draw_chosen",
@@ -100,6 +142,7 @@ __all__ = [
     "draw_error_maps",
     "draw_importance",
     "draw_pareto",
+    "draw_profile",
     "draw_tradeoff",
     "duration",
     "energy_data",
@@ -109,21 +152,30 @@ __all__ = [
     "exact_operators_table",
     "facts_to_know",
     "front",
+    "half_array_limit",
     "headline",
     "importance_data",
     "importance_table",
     "kendall_tau",
     "layers_table",
     "multipliers_table",
+    "paper_cost_table",
+    "paper_name",
+    "paper_network",
+    "paper_notes",
     "print_comparison",
     "print_summary",
     "print_table",
+    "profile_data",
+    "profile_figure",
     "provenance_table",
     "quantity",
     "ranks",
     "render_comparison",
     "render_report",
     "report_figures",
+    "run_kind",
+    "same_task",
     "score_costs_table",
     "scores_data",
     "sources_table",
@@ -131,6 +183,7 @@ __all__ = [
     "table_builtins",
     "table_html",
     "table_json",
+    "table_one",
     "table_rich",
     "table_strings",
     "table_text",
@@ -139,7 +192,12 @@ __all__ = [
     "to_svg",
     "totals_table",
     "tradeoff_data",
+    "unit_layers",
+    "unit_multipliers",
+    "unit_skips",
+    "unit_sums",
     "verdict",
+    "violating_rows",
     "visited_table",
     "write_comparison",
     "write_report",

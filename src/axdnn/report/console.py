@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from axdnn.records import GenerationResult
 from axdnn.report.headline import headline, verdict
+from axdnn.report.paper_tables import paper_cost_table
+from axdnn.report.published import paper_notes
 from axdnn.report.result_tables import energy_table, multipliers_table
 from axdnn.report.search_tables import comparison_table
 from axdnn.report.table_output import table_rich, table_text
@@ -27,21 +29,33 @@ def headline_table(result: GenerationResult) -> Table:
 
 
 def assignment_table(result: GenerationResult) -> Table:
-    """Return layer and multiplier, the shortest form of the answer."""
-    rows = tuple((layer, name) for layer, name in result.assignment.items())
-    return Table("Assignment", (Column("layer", "layer"), Column("multiplier", "multiplier")), rows)
+    """Return layer, multiplier and share of skipped neurons if there are any: the shortest form of the answer."""
+    columns: tuple[Column, ...] = (Column("layer", "layer"), Column("multiplier", "multiplier"))
+    if not any(result.skipped.values()):
+        return Table("Assignment", columns, tuple(result.assignment.items()))
+    columns = (*columns, Column("skipped", "neurons skipped", "percent", digits=1))
+    rows = tuple((layer, name, result.skipped.get(layer, 0.0)) for layer, name in result.assignment.items())
+    return Table("Assignment", columns, rows)
 
 
 def _summary_tables(result: GenerationResult) -> tuple[Table, ...]:
-    return (headline_table(result), assignment_table(result), multipliers_table(result), energy_table(result))
+    priced = paper_cost_table(result)
+    tables = (headline_table(result), assignment_table(result), multipliers_table(result), energy_table(result))
+    return (*tables, priced) if priced.rows else tables
 
 
 def summary_text(result: GenerationResult) -> str:
     """Return the summary of a result as plain text."""
     ending = verdict(result)
     lines = [ending.sentence, f"Status: {ending.status}{'. ' + ending.reason if ending.reason else ''}", ""]
-    text = "\n".join([*lines, *(table_text(table) for table in _summary_tables(result))])
+    lines += [table_text(table) for table in _summary_tables(result)]
+    text = "\n".join([*lines, *_paper_lines(result)])
     return text.replace("\u00a0", " ")
+
+
+def _paper_lines(result: GenerationResult) -> tuple[str, ...]:
+    """What the paper's own strategy owes to a reader of the paper."""
+    return ("The paper's figures", *paper_notes(), "") if result.strategy == "paper" else ()
 
 
 def comparison_text(results: Sequence[GenerationResult]) -> str:
@@ -63,7 +77,8 @@ def print_summary(result: GenerationResult, file: TextIO | None = None) -> None:
     text.append(f"\nStatus: {ending.status}", style="bold")
     text.append(f"  {ending.reason}" if ending.reason else "")
     tables = [table_rich(table) for table in _summary_tables(result)]
-    _print(file, Panel(text, border_style=_TONES[ending.tone]), *tables)
+    closing = [Text("\n".join(_paper_lines(result)), style="dim")] if result.strategy == "paper" else []
+    _print(file, Panel(text, border_style=_TONES[ending.tone]), *tables, *closing)
 
 
 def print_comparison(results: Sequence[GenerationResult], file: TextIO | None = None) -> None:

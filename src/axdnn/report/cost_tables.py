@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from axdnn.records import CostReport
 from axdnn.report.tables import Cell, Column, Table
+from axdnn.report.units import Quantity
 
 UNMODELLED = ("utilisation", "bound", "memory_bytes", "area_m2")
 """Columns that a cost model without area leaves empty."""
+SAID_ONCE = ("multiplier", "pods", "bound")
+"""Columns that are put below the table when every layer has the same."""
 
 
 def cost_layers_table(report: CostReport) -> Table:
-    """Return one row a layer: multiplier, time, energy by component, memory and area, as far as modelled."""
-    components = list(report.energy_breakdown_j)
-    columns = (
+    """Return one row a layer: multiplier, work, time, memory and area, as far as modelled.
+
+    What is the same for every layer stands once, below the table.
+    """
+    columns = [
         Column("layer", "layer"),
         Column("multiplier", "multiplier"),
         Column("pods", "pods", "count"),
@@ -21,39 +26,54 @@ def cost_layers_table(report: CostReport) -> Table:
         Column("latency_s", "latency", "si", "s"),
         Column("utilisation", "utilisation", "percent", digits=2),
         Column("bound", "bound"),
-        Column("energy_j", "energy", "si", "J"),
-        *(Column(f"{name}_j", name.replace("_", " "), "si", "J") for name in components),
         Column("memory_bytes", "memory", "si", "B"),
-        Column("area_m2", "PE area (mm\u00b2)", "number", digits=4),
-    )
-    rows: list[tuple[Cell, ...]] = []
-    for layer in report.layers:
-        parts = tuple(layer.energy_j.get(name, 0.0) for name in components)
-        rows.append(
-            (
-                layer.layer, layer.multiplier, layer.pods, layer.macs, layer.cycles, layer.latency_s,
-                layer.utilisation, layer.bound, layer.total_energy_j, *parts, layer.memory_bytes, layer.area_m2 * 1e6,
-            )
-        )  # fmt: skip
-    if not report.area_m2:  # a model of energy alone
-        kept = [i for i, column in enumerate(columns) if column.key not in UNMODELLED]
-        columns = tuple(columns[i] for i in kept)
-        rows = [tuple(row[i] for i in kept) for row in rows]
+        Column("area_m2", "PE area", "si", "m²"),
+    ]
+    rows: list[tuple[Cell, ...]] = [
+        (x.layer, x.multiplier, x.pods, x.macs, x.cycles, x.latency_s, x.utilisation, x.bound, x.memory_bytes,
+         x.area_m2) for x in report.layers
+    ]  # fmt: skip
+    dropped = set() if report.area_m2 else set(UNMODELLED)  # a model of energy alone
+    same = {}
+    for i, column in enumerate(columns):
+        if column.key in SAID_ONCE and column.key not in dropped and len(rows) > 1 and len({r[i] for r in rows}) == 1:
+            same[column.head] = str(rows[0][i])
+    kept = [i for i, c in enumerate(columns) if c.key not in dropped and c.head not in same]
+    notes = (f"Every layer: {', '.join(f'{head} {value}' for head, value in same.items())}.",) if same else ()
     title = f"{report.network} on {report.accelerator}, {report.model} model, {report.reading} reading"
-    return Table(title, columns, tuple(rows))
+    shown = tuple(tuple(row[i] for i in kept) for row in rows)
+    return Table(title, tuple(columns[i] for i in kept), shown, notes)
+
+
+def cost_energy_table(report: CostReport) -> Table:
+    """Return energy by layer and component, with totals."""
+    parts = report.energy_breakdown_j
+    columns = (
+        Column("layer", "layer"),
+        Column("energy_j", "total", "si", "J"),
+        *(Column(f"{name}_j", name.replace("_", " "), "si", "J") for name in parts),
+    )
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (layer.layer, layer.total_energy_j, *(layer.energy_j.get(name, 0.0) for name in parts))
+        for layer in report.layers
+    )
+    return Table(f"Energy by layer, {report.model} model", columns, rows, footer=("all layers", report.energy_j, *parts.values()))
 
 
 def cost_totals_table(report: CostReport) -> Table:
-    """Return the totals with their breakdowns, notes below."""
-    columns = (Column("figure", "figure"), Column("value", "value"))
+    """Return the totals, with breakdowns of memory and area, notes below."""
     rows: list[tuple[Cell, ...]] = [
-        ("energy", f"{report.energy_j * 1e6:.4g} uJ"),
-        *((f"  {name.replace('_', ' ')}", f"{j * 1e6:.4g} uJ") for name, j in report.energy_breakdown_j.items()),
-        ("latency", f"{report.latency_s * 1e6:.4g} us"),
-        *([("memory", f"{report.memory_bytes / 1e3:.4g} kB")] if report.memory_bytes else []),
-        *((f"  {name.replace('_', ' ')}", f"{b / 1e3:.4g} kB") for name, b in report.memory_breakdown_bytes.items()),
-        *([("area", f"{report.area_m2 * 1e6:.4g} mm2")] if report.area_m2 else []),
-        *((f"  {name.replace('_', ' ')}", f"{a * 1e6:.4g} mm2") for name, a in report.area_breakdown_m2.items()),
-        ("pods", ", ".join(f"{name}: {count}" for name, count in report.pods.items())),
+        ("energy", Quantity(report.energy_j, "J")),
+        ("of which multipliers", Quantity(report.multiplier_energy_j, "J")),
+        ("latency", Quantity(report.latency_s, "s")),
     ]
+    for what, total, unit, parts in (
+        ("memory", report.memory_bytes, "B", report.memory_breakdown_bytes),
+        ("area", report.area_m2, "m²", report.area_breakdown_m2),
+    ):
+        if total:
+            rows.append((what, Quantity(total, unit)))
+        rows += [(f"{what}: {name.replace('_', ' ')}", Quantity(value, unit)) for name, value in parts.items()]
+    rows.append(("pods", ", ".join(f"{name}: {count}" for name, count in report.pods.items())))
+    columns = (Column("figure", "figure"), Column("value", "value", "quantity"))
     return Table(f"Totals of one inference at batch 1, {report.model} model", columns, tuple(rows), report.notes)

@@ -35,9 +35,11 @@ def layer_multiplier_energy(report: CostReport) -> dict[str, float]:
 
 
 def power_ratios(result: GenerationResult) -> dict[str, float | None]:
-    """Return layer -> energy per product of its multiplier over the baseline's; None where it is not known."""
-    before = layer_multiplier_energy(result.baseline_cost)
-    after = layer_multiplier_energy(result.cost)
+    """Return layer -> energy per product of its multiplier over the baseline's; None where it is not known.
+
+    Per product, because a layer that skips neurons has fewer products than its baseline.
+    """
+    before, after = _energy_per_product(result.baseline_cost), _energy_per_product(result.cost)
     known = {name: ratio(after[name], before[name]) for name in after if name in before}
     base = {layer.layer: layer.multiplier for layer in result.baseline_cost.layers}
     ratios: dict[str, float | None] = {}
@@ -46,6 +48,11 @@ def power_ratios(result: GenerationResult) -> dict[str, float | None]:
         if ratios[layer] is None and base.get(layer) == name:
             ratios[layer] = 1.0
     return ratios
+
+
+def _energy_per_product(report: CostReport) -> dict[str, float]:
+    macs = {layer.layer: layer.macs for layer in report.layers}
+    return {name: joules / macs[name] for name, joules in layer_multiplier_energy(report).items() if macs[name]}
 
 
 def exact_names(result: GenerationResult, multipliers: Sequence[Multiplier] = ()) -> frozenset[str]:
@@ -105,6 +112,7 @@ def result_labels(results: Sequence[GenerationResult]) -> tuple[str, ...]:
         ("", [r.data for r in results]),
         ("", [r.accelerator for r in results]),
         ("", [r.multiplier_set for r in results]),
+        ("minimising ", ["" if r.objective == "energy" else r.objective for r in results]),
         ("budget ", [budget_text(r.max_accuracy_loss) for r in results]),
         ("seed ", [str(r.seed) for r in results]),
     )
@@ -112,16 +120,24 @@ def result_labels(results: Sequence[GenerationResult]) -> tuple[str, ...]:
     for prefix, values in fields:
         needed = prefix != "seed " or len(set(labels)) < len(labels)
         if needed and len(set(values)) > 1:
-            labels = [f"{label}, {prefix}{value}" for label, value in zip(labels, values, strict=True)]
-    return _numbered(labels)
+            pairs = zip(labels, values, strict=True)
+            labels = [f"{label}, {prefix}{value}" if value else label for label, value in pairs]
+    return numbered(labels)
+
+
+def same_task(result: GenerationResult, others: Sequence[GenerationResult]) -> tuple[GenerationResult, ...]:
+    """Return those of `others` that solve the same task: same model, data and accuracy budget."""
+    task = (result.model, result.data, result.max_accuracy_loss)
+    return tuple(other for other in others if (other.model, other.data, other.max_accuracy_loss) == task)
 
 
 def score_labels(scores: Sequence[LayerScores]) -> tuple[str, ...]:
     """Return one distinct label a score: its name, numbered where several share it."""
-    return _numbered([score.score or "unnamed" for score in scores])
+    return numbered([score.score or "unnamed" for score in scores])
 
 
-def _numbered(labels: Iterable[str]) -> tuple[str, ...]:
+def numbered(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels with a number after those that were there before."""
     seen: dict[str, int] = {}
     distinct = []
     for label in labels:

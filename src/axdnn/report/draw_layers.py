@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from axdnn.records import InvalidInputError
-from axdnn.report.drawing import BLUE, INK, MUTED, NARROW, PALETTE, WIDE, colours, new_figure, style
+from axdnn.report.drawing import BLUE, INK, MUTED, NARROW, ORANGE, PALETTE, WIDE, colours, new_figure, style
 from axdnn.report.figure_data import ChosenData, ImportanceData
 from axdnn.report.labels import shorten, shorten_all
 from axdnn.report.units import MINUS, fixed
@@ -58,18 +58,24 @@ def draw_importance(data: ImportanceData, width: float = WIDE) -> Figure:
 
 
 def draw_chosen(data: ChosenData, width: float = WIDE) -> Figure:
-    """Draw each layer's share of the products, and the power of its multiplier with the name beside it."""
+    """Draw each layer's share of the products, skipped neurons if any, and the power and name of its multiplier."""
     layers = len(data.layers)
     with style():
-        figure = new_figure(width, 0.95 + layers * _row_height(layers))
-        panels: Any = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
-        share, power = panels
+        figure = new_figure(width, 1.15 + layers * _row_height(layers))
+        ratios = (1, 0.8, 1.25) if data.skipped else (1, 1.25)
+        panels: Any = figure.subplots(1, len(ratios), sharey=True, width_ratios=ratios)
+        share, power = panels[0], panels[-1]
         room = 1.85 if width <= NARROW else 1.32
+        if data.skipped:
+            _bars(panels[1], data.skipped, [ORANGE] * layers, room + (0.4 if width <= NARROW else 0.0))
+            panels[1].set_title("skipped" if width <= NARROW else "neurons skipped", loc="left")
         _bars(share, data.mac_share, [BLUE] * layers, room)
         share.set_title("products" if width <= NARROW else "share of products", loc="left")
         colour = colours(data.multipliers, data.exact)
         _bars(power, data.power_ratio, [colour[name] for name in data.multipliers], room)
         power.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        power.set_xlim(0, max(power.get_xlim()[1], 1.08))
+        power.set_xticks([1], ["100\u00a0%"])
         power.set_title("power / exact", loc="left")
         share.set_yticks(range(layers), shorten_all(data.layers, _label_limit(width)))
         share.set_ylim(layers - 0.4, -0.6)
@@ -85,7 +91,7 @@ def draw_chosen(data: ChosenData, width: float = WIDE) -> Figure:
 
 def _percent(value: float) -> str:
     text = fixed(100 * value, 1)
-    return text.removesuffix(".0") if value == 1 else text
+    return text.removesuffix(".0") if value in (0, 1) else text
 
 
 def _title(name: str, limit: int) -> str:

@@ -46,13 +46,17 @@ def scores_data(scores: Sequence[LayerScores], order: Sequence[str] = ()) -> Imp
 
 
 class ChosenData(NamedTuple):
-    """Per layer: multiplier, its power over the exact one's (None if unknown), share of the products, exactness."""
+    """Per layer: multiplier, its power over the exact one's (None if unknown), share of the products, exactness.
+
+    `skipped`: share of its neurons that is skipped; empty when no layer skips any.
+    """
 
     layers: tuple[str, ...]
     multipliers: tuple[str, ...]
     power_ratio: tuple[float | None, ...]
     mac_share: tuple[float, ...]
     exact: tuple[bool, ...]
+    skipped: tuple[float, ...] = ()
 
 
 def chosen_data(result: GenerationResult) -> ChosenData:
@@ -63,7 +67,9 @@ def chosen_data(result: GenerationResult) -> ChosenData:
     ratios, exact = power_ratios(result), exact_names(result)
     names = tuple(result.assignment[x] for x in layers)
     shares = tuple(macs.get(x, 0) / total for x in layers)
-    return ChosenData(layers, names, tuple(ratios[x] for x in layers), shares, tuple(n in exact for n in names))
+    skipped = tuple(result.skipped.get(x, 0.0) for x in layers) if any(result.skipped.values()) else ()
+    powers = tuple(ratios[x] for x in layers)
+    return ChosenData(layers, names, powers, shares, tuple(n in exact for n in names), skipped)
 
 
 class EnergyBar(NamedTuple):

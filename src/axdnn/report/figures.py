@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from axdnn.records import GenerationResult, Multiplier
+from axdnn.records import GenerationResult, LayerScores, Multiplier
 from axdnn.report.draw_energy import draw_energy
 from axdnn.report.draw_layers import draw_chosen, draw_importance
+from axdnn.report.draw_profile import draw_profile
 from axdnn.report.draw_tradeoff import draw_comparison, draw_tradeoff
 from axdnn.report.drawing import NARROW, WIDE, to_png, to_svg
 from axdnn.report.error_map import ERROR_MAP_WIDTH, draw_error_map, error_map_data
 from axdnn.report.figure_data import chosen_data, compare_data, energy_data, importance_data, tradeoff_data
+from axdnn.report.profile import profile_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +59,8 @@ def report_figures(
     figures += [
         ReportFigure(
             "multipliers",
-            "Each layer's share of the products, and the power of its multiplier over the exact one's; grey is exact.",
+            "Each layer's share of the products, the power of its multiplier over the exact one's (broken line: 100 %; "
+            f"grey: exact){', and the share of its neurons that is skipped' if chosen.skipped else ''}.",
             lambda width: draw_chosen(chosen, width),
         ),
         ReportFigure(
@@ -89,6 +92,25 @@ def comparison_figure(results: Sequence[GenerationResult]) -> ReportFigure:
     return ReportFigure("comparison", caption, lambda width: draw_comparison(data, width))
 
 
+PROFILE = (
+    "Importance summed over units, first to last, largest 1. Bands: the paper's figures 6 and 7, read by eye: "
+    "ranges over target classes. Behind a network that is not in the paper stands its nearest one, for the shape."
+)
+
+
+def profile_figure(results: Sequence[GenerationResult]) -> ReportFigure | None:
+    """Return conductance by unit beside the paper's, one panel a model and data set; None where it was not computed."""
+    found: dict[str, LayerScores] = {}
+    for result in results:
+        score = next((s for s in result.scores if s.score == "conductance" and s.values), None)
+        if score is not None:
+            found.setdefault(f"{result.model} on {result.data}".replace(",", " "), score)
+    if not found:
+        return None
+    data = profile_data(found)
+    return ReportFigure("profile", PROFILE, lambda width: draw_profile(data, width))
+
+
 def error_map_figure(multiplier: Multiplier, number: int = 1) -> ReportFigure:
     """Return the error map of a multiplier as a figure."""
     data = error_map_data(multiplier)
@@ -102,6 +124,7 @@ def error_map_figure(multiplier: Multiplier, number: int = 1) -> ReportFigure:
 
 __all__ = [
     "NARROW", "WIDE", "ReportFigure", "chosen_data", "compare_data", "comparison_figure", "draw_chosen",
-    "draw_comparison", "draw_energy", "draw_error_map", "draw_importance", "draw_tradeoff", "energy_data",
-    "error_map_data", "error_map_figure", "importance_data", "report_figures", "to_png", "to_svg", "tradeoff_data",
+    "draw_comparison", "draw_energy", "draw_error_map", "draw_importance", "draw_profile", "draw_tradeoff",
+    "energy_data", "error_map_data", "error_map_figure", "importance_data", "profile_data", "profile_figure",
+    "report_figures", "to_png", "to_svg", "tradeoff_data",
 ]  # fmt: skip

@@ -9,6 +9,13 @@ from axdnn.records import GenerationResult, Multiplier
 from axdnn.report.derived import accept_bound, approximate_layers, exact_names, layer_order, tested_bound
 from axdnn.report.units import budget_text, change_text, duration, percent, points, quantity, significant, times_lower
 
+OBJECTIVE_NAMES = {
+    "energy": "energy of the chip",
+    "multiplier": "energy of the multipliers alone",
+    "paper_literal": "energy by the paper's equations (paper_literal)",
+}
+"""What a search minimised, in words."""
+
 
 class Fact(NamedTuple):
     """A key number: identifier, what it is, the number, a line below it."""
@@ -61,8 +68,18 @@ def headline(result: GenerationResult) -> tuple[Fact, ...]:
             f"{result.evaluations:,}",
             f"{result.network_images:,} images through the network",
         ),
-        Fact("wall", "Wall time", duration(result.wall_s), f"strategy {result.strategy}, seed {result.seed}"),
+        Fact("wall", "Wall time", duration(result.wall_s), _asked(result)),
     )
+
+
+def objective_text(result: GenerationResult) -> str:
+    """Return what the search minimised, in words."""
+    return OBJECTIVE_NAMES.get(result.objective, result.objective)
+
+
+def _asked(result: GenerationResult) -> str:
+    goal = "" if result.objective == "energy" else f"; minimised: {objective_text(result)}"
+    return f"strategy {result.strategy}, seed {result.seed}{goal}"
 
 
 def _times(value: float, baseline: float) -> str:
@@ -84,12 +101,14 @@ def verdict(result: GenerationResult, multipliers: Sequence[Multiplier] = ()) ->
     """Return how the run ended in one sentence of plain facts, with the record's own status and reason."""
     total, used = len(layer_order(result)), len(approximate_layers(result, multipliers))
     loss, budget = result.baseline_accuracy - result.accuracy, result.max_accuracy_loss  # a fraction, points
-    if not used:
+    skipping = [layer for layer in layer_order(result) if result.skipped.get(layer)]
+    if not used and not skipping:
         sentence = "No approximate multiplier was chosen: every layer keeps an exact one."
         return Verdict("warn", sentence, result.status, result.reason)
     saved = _times(result.multiplier_energy_j, result.baseline_multiplier_energy_j)
+    skipped = f"{len(skipping)} of {total} layer{'s skip' if total != 1 else ' skips'} neurons. " if skipping else ""
     sentence = (
-        f"{used} of {total} layer{'s use' if total != 1 else ' uses'} an approximate multiplier. "
+        f"{used} of {total} layer{'s use' if total != 1 else ' uses'} an approximate multiplier. {skipped}"
         f"Multiplier energy is {saved}; the energy of the whole accelerator changes by "
         f"{change_text(result.energy_j, result.baseline_energy_j)}. "
     )
@@ -117,6 +136,13 @@ def facts_to_know(result: GenerationResult, multipliers: Sequence[Multiplier] = 
             else "; the accuracy of the float network was not recorded."
         ),
     ]
+    if result.objective != "energy":
+        lines.append(f"The search minimised the {objective_text(result)}; the energy of the chip was not its goal.")
+    if result.skipped:
+        lines.append(
+            "Skipped neurons hand on 0 and are not computed; the energies count the products that are left. "
+            "The baseline skips none."
+        )
     if result.images:
         sizes = ", ".join(f"{split} {count:,}" for split, count in result.images.items())
         own = result.chosen.assignment.key

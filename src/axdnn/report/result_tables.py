@@ -14,10 +14,12 @@ from axdnn.report.units import TIMES, Quantity, change, ratio
 
 def layers_table(result: GenerationResult) -> Table:
     """Return one row a layer: shape, products, multiplier and its cost in the buildable reading."""
+    skips = any(result.skipped.values())
     columns = (
         Column("layer", "layer"),
         Column("shape", "input → output"),
         Column("macs", "MACs", "count"),
+        *([Column("skipped", "neurons skipped", "percent", digits=1)] if skips else []),
         Column("multiplier", "multiplier"),
         Column("pods", "pods", "count"),
         Column("cycles", "cycles", "count"),
@@ -35,17 +37,22 @@ def layers_table(result: GenerationResult) -> Table:
         head: tuple[Cell, ...] = (name, shape_text(layer) if layer else None)
         used = cost.multiplier if cost else result.assignment.get(name)
         base_j = base.total_energy_j if base else None
+        share = (result.skipped.get(name, 0.0),) if skips else ()
         if cost is None:
-            rows.append((*head, layer.macs if layer else None, used, None, None, None, None, base_j, None))
+            rows.append((*head, layer.macs if layer else None, *share, used, None, None, None, None, base_j, None))
         else:
-            work = (cost.macs, used, cost.pods, cost.cycles, cost.utilisation, cost.bound)
+            work = (cost.macs, *share, used, cost.pods, cost.cycles, cost.utilisation, cost.bound)
             rows.append((*head, *work, base_j, cost.total_energy_j))
+    gap = (None,) if skips else ()
     footer = (
-        "all layers", None, sum(c.macs for c in after.values()), None, None, sum(c.cycles for c in after.values()),
-        None, None, sum(c.total_energy_j for c in before.values()), sum(c.total_energy_j for c in after.values()),
+        "all layers", None, sum(c.macs for c in after.values()), *gap, None, None,
+        sum(c.cycles for c in after.values()), None, None,
+        sum(c.total_energy_j for c in before.values()), sum(c.total_energy_j for c in after.values()),
     )  # fmt: skip
-    note = f"One inference at batch 1, cost model {result.cost.model!r}, reading 'buildable'."
-    return Table("Layers", columns, tuple(rows), (note,), footer)
+    notes = [f"One inference at batch 1, cost model {result.cost.model!r}, reading 'buildable'."]
+    if skips:
+        notes.append("MACs, cycles and energy after are of what is left; of an output layer, inputs are skipped.")
+    return Table("Layers", columns, tuple(rows), tuple(notes), footer)
 
 
 def shape_text(layer: Layer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from axdnn.records import GenerationResult
+from axdnn.report.headline import objective_text
 from axdnn.report.tables import Column, Table
 from axdnn.report.units import budget_text
 
@@ -23,6 +24,7 @@ def provenance_table(result: GenerationResult) -> Table:
         "accelerator": result.accelerator,
         "multiplier set": result.multiplier_set,
         "strategy": result.strategy,
+        "minimised": objective_text(result),
         "seed": str(result.seed),
         "accuracy budget": budget_text(result.max_accuracy_loss),
         "status": result.status,

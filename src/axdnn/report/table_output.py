@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from axdnn.report.tables import Table, TableText, table_strings
@@ -27,11 +28,32 @@ def table_text(table: Table) -> str:
         )
         return "  ".join(cells).rstrip()
 
+    groups = _group_line(table, widths)  # may widen a column
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     body = [write(line) for line in lines]
     if text.footer:
         body.insert(-1, rule)
-    return "\n".join([table.title, rule, body[0], rule, *body[1:], *table.notes]) + "\n"
+    return "\n".join([table.title, rule, *groups, body[0], rule, *body[1:], *table.notes]) + "\n"
+
+
+def _group_line(table: Table, widths: list[int]) -> list[str]:
+    """Shared heads above their columns, or nothing where no column has one; widens the last column to fit them."""
+    if not any(column.group for column in table.columns):
+        return []
+    parts, start = [], 0
+    for group, members in groupby(table.columns, key=lambda column: column.group):
+        end = start + len(list(members))
+        room = sum(widths[start:end]) + 2 * (end - start - 1)
+        widths[end - 1] += max(0, len(group) - room)
+        parts.append(group.ljust(max(room, len(group))))
+        start = end
+    return ["  ".join(parts).rstrip()]
+
+
+def _full_heads(table: Table, text: TableText) -> tuple[str, ...]:
+    """Heads with the group they stand under, for the terminal, which has one line of heads."""
+    pairs = zip(table.columns, text.heads, strict=True)
+    return tuple(f"{column.group}: {head}" if column.group else head for column, head in pairs)
 
 
 def table_builtins(table: Table) -> dict[str, Any]:
@@ -65,6 +87,7 @@ def table_html(table: Table) -> str:
     """Return the table as an HTML `table` inside a scrolling box; every text is escaped."""
     text = table_strings(table)
     kinds = ["t" if column.is_text else "n" for column in table.columns]
+    kinds = [f"{kind} first" if edge else kind for kind, edge in zip(kinds, _edges(table), strict=True)]
 
     def row(cells: tuple[str, ...]) -> str:
         parts = [f'<th scope="row" class="{kinds[0]}">{escape(cells[0])}</th>']
@@ -72,7 +95,7 @@ def table_html(table: Table) -> str:
         return f"<tr>{''.join(parts)}</tr>"
 
     heads = "".join(
-        f'<th scope="col" class="{kind}"{_width(text, i) if kind == "t" else ""}>{_head_html(head)}</th>'
+        f'<th scope="col" class="{kind}"{_width(text, i) if kind[0] == "t" else ""}>{_head_html(head)}</th>'
         for i, (head, kind) in enumerate(zip(text.heads, kinds, strict=True))
     )
     foot = f"<tfoot>{row(text.footer)}</tfoot>" if text.footer else ""
@@ -80,9 +103,30 @@ def table_html(table: Table) -> str:
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in table.notes)
     return (
         f'<div class="table"><div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">'
-        f"<table><caption>{escape(table.title)}</caption><thead><tr>{heads}</tr></thead>"
+        f"<table><caption>{escape(table.title)}</caption><thead>{_groups_html(table)}<tr>{heads}</tr></thead>"
         f"<tbody>\n{body}\n</tbody>{foot}</table></div>{notes}</div>"
     )
+
+
+def _edges(table: Table) -> list[bool]:
+    """Whether a column is the first one under or after a shared head."""
+    groups = [column.group for column in table.columns]
+    return [i > 0 and group != groups[i - 1] for i, group in enumerate(groups)]
+
+
+def _groups_html(table: Table) -> str:
+    """A line of heads shared by neighbouring columns, or nothing where no column has one."""
+    if not any(column.group for column in table.columns):
+        return ""
+    cells, edges, start = [], _edges(table), 0
+    for group, members in groupby(table.columns, key=lambda column: column.group):
+        span = len(list(members))
+        kind = "group first" if edges[start] else "group"
+        tag = "th" if group else "td"
+        scope = ' scope="colgroup"' if group else ""
+        cells.append(f'<{tag} class="{kind}"{scope} colspan="{span}">{escape(group)}</{tag}>')
+        start += span
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _width(text: TableText, index: int) -> str:
@@ -121,7 +165,7 @@ def table_rich(table: Table) -> RichTable:
         show_footer=text.footer is not None,
         pad_edge=False,
     )
-    for i, (head, column) in enumerate(zip(text.heads, table.columns, strict=True)):
+    for i, (head, column) in enumerate(zip(_full_heads(table, text), table.columns, strict=True)):
         rich.add_column(
             Text(head),
             Text(text.footer[i]) if text.footer else "",

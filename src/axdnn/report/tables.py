@@ -39,6 +39,7 @@ class Column(NamedTuple):
             `points` and `change` hold fractions.
         unit: SI unit of an `si` column, or a fixed unit that is put into the head.
         digits: decimals of `percent`, `points`, `fixed`; significant digits of `si`, `ratio`, `number`.
+        group: head shared by neighbouring columns, e.g. `published`.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Column(NamedTuple):
     kind: Kind = "text"
     unit: str = ""
     digits: int | None = None
+    group: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -92,7 +94,7 @@ class Table:
 
 
 class TableText(NamedTuple):
-    """A table as strings: heads with units, cells, footer."""
+    """A table as strings: heads with units (groups of columns left out), cells, footer."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
