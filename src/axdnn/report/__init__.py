@@ -51,7 +51,8 @@ from axdnn.report.groups import run_kind, unit_layers, unit_multipliers, unit_sk
 from axdnn.report.headline import Fact, Verdict, facts_to_know, headline, verdict
 from axdnn.report.html import render_report, write_report
 from axdnn.report.html_comparison import render_comparison, write_comparison
-from axdnn.report.paper_tables import paper_cost_table, table_one
+from axdnn.report.paper_prices import paper_cost_table
+from axdnn.report.paper_tables import table_one
 from axdnn.report.profile import (
     PaperBand,
     ProfileData,

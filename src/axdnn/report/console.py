@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from axdnn.records import GenerationResult
 from axdnn.report.headline import headline, verdict
-from axdnn.report.paper_tables import paper_cost_table
+from axdnn.report.paper_prices import paper_cost_table
 from axdnn.report.published import paper_notes
 from axdnn.report.result_tables import energy_table, multipliers_table
 from axdnn.report.search_tables import comparison_table

@@ -57,7 +57,9 @@ def cost_energy_table(report: CostReport) -> Table:
         (layer.layer, layer.total_energy_j, *(layer.energy_j.get(name, 0.0) for name in parts))
         for layer in report.layers
     )
-    return Table(f"Energy by layer, {report.model} model", columns, rows, footer=("all layers", report.energy_j, *parts.values()))
+    return Table(
+        f"Energy by layer, {report.model} model", columns, rows, footer=("all layers", report.energy_j, *parts.values())
+    )
 
 
 def cost_totals_table(report: CostReport) -> Table:

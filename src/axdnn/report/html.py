@@ -12,7 +12,7 @@ from axdnn.report.derived import same_task
 from axdnn.report.figures import ReportFigure, report_figures
 from axdnn.report.headline import facts_to_know, headline, objective_text, verdict
 from axdnn.report.page import Section, as_html, environment, figure_html, folded, write_figures
-from axdnn.report.paper_tables import paper_cost_table
+from axdnn.report.paper_prices import paper_cost_table
 from axdnn.report.published import paper_notes
 from axdnn.report.result_tables import breakdown_table, energy_table, layers_table, multipliers_table, totals_table
 from axdnn.report.search_tables import comparison_table, importance_table, tau_table, visited_table

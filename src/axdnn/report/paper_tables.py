@@ -1,4 +1,4 @@
-"""XAI-Gen's Table I beside our results, and a result priced by the paper's equations.
+"""XAI-Gen's Table I beside our results.
 
 Published and measured figures stand in different columns, and so do (in different tables) the cost models.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from axdnn.records import CostReport, GenerationResult, Multiplier
+from axdnn.records import GenerationResult, Multiplier
 from axdnn.report.derived import numbered
 from axdnn.report.groups import Kind, run_kind, unit_layers, unit_multipliers, unit_skips
 from axdnn.report.published import (
@@ -25,7 +25,7 @@ from axdnn.report.published import (
     paper_network,
 )
 from axdnn.report.tables import Cell, Column, Table
-from axdnn.report.units import Quantity, budget_text, change, ratio
+from axdnn.report.units import Quantity, budget_text, ratio
 
 NOT_MEASURED = "ours: not measured"
 TITLE = "Table I of XAI-Gen beside ours"
@@ -231,34 +231,3 @@ def _own_energy(lines: Sequence[_Line], model: str) -> Table:
     )  # fmt: skip
     note = f"Cost model {model!r}, reading 'buildable', one inference at batch 1. The paper has no counterpart to it."
     return Table(f"Our results by the {model} model", columns, rows, (note,))
-
-
-def paper_cost_table(result: GenerationResult) -> Table:
-    """Return energy by layer under the paper's equations, before and after; no rows if it was not priced so."""
-    columns = (
-        Column("layer", "layer"),
-        Column("multiplier", "multiplier"),
-        Column("baseline_cycles", "cycles, before", "count"),
-        Column("cycles", "cycles, after", "count"),
-        Column("baseline_energy_j_paper_literal", "energy, before", "si", "J"),
-        Column("energy_j_paper_literal", "energy, after", "si", "J"),
-        Column("change", "change", "change"),
-    )
-    before, after = result.baseline_paper_literal, result.paper_literal
-    if before is None or after is None:
-        return Table("paper_literal", columns, ())
-    base = {cost.layer: cost for cost in before.layers}
-    rows: list[tuple[Cell, ...]] = []
-    for cost in after.layers:
-        old = base.get(cost.layer)
-        joules = old.total_energy_j if old else None
-        gone = None if joules is None else change(cost.total_energy_j, joules)
-        cycles = old.cycles if old else None
-        rows.append((cost.layer, cost.multiplier, cycles, cost.cycles, joules, cost.total_energy_j, gone))
-    footer = ("all layers", None, *_cycles(before, after), before.energy_j, after.energy_j,
-              change(after.energy_j, before.energy_j))  # fmt: skip
-    return Table(f"Energy by {after.model} on {after.accelerator}", columns, tuple(rows), after.notes, footer)
-
-
-def _cycles(*reports: CostReport) -> tuple[int, ...]:
-    return tuple(sum(layer.cycles for layer in report.layers) for report in reports)
