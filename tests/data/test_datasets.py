@@ -128,3 +128,14 @@ def test_importing_the_package_loads_no_torch(python):
     assert process.returncode == 0, error
     assert out.split() == ["False", "False"]
     assert "torch" in sys.modules
+
+
+def test_images_just_fetched_have_the_strides_of_cached_ones(monkeypatch, tmp_path, dataset):
+    """An axis of one channel may carry any stride, and torch computes other last bits for some."""
+    from axdnn.data import loading
+
+    cached = dataset("mnist")
+    odd = np.lib.stride_tricks.as_strided(cached.train_images, strides=(784, 0, 28, 1))
+    plain = loading._plain_strides(odd)
+    assert plain.strides == cached.train_images.strides == (784, 784, 28, 1)
+    assert np.array_equal(plain[:100], cached.train_images[:100])

@@ -41,7 +41,7 @@ def synthetic_problem(seed: int, layers: int, kinds: int, pods: int, budget: flo
     noise[:, 0] = 1e-7
     return Problem(
         layers=table.layers, multipliers=table.multipliers, table=table, noise=noise,
-        weights=rng.uniform(0.2, 2, layers), exact=0, budget=budget,
+        weights=rng.uniform(0.2, 2, layers), exact=0, budget=budget, mean_error=noise.mean(axis=0),
     )  # fmt: skip
 
 
@@ -159,5 +159,5 @@ def real_problem(lenet: Network) -> Problem:
     noise = np.random.default_rng(1).uniform(0.5, 2, (5, 6)) * np.array([1e-5, 5e-3, 1e-3, 1e-2, 5e-2, 0.2])
     return Problem(
         layers=lenet.layer_names, multipliers=names, table=cost_table(lenet, wired, "tpu_v4"), noise=noise,
-        weights=np.ones(5), exact=0, budget=0.01,
+        weights=np.ones(5), exact=0, budget=0.01, mean_error=noise.mean(axis=0),
     )  # fmt: skip

@@ -34,9 +34,17 @@ def test_bad_requests_are_refused_before_any_work(
 
 
 def test_two_circuits_of_one_name_are_refused() -> None:
-    first = load_multiplier("mul8u_QKX")
+    library = load_multiplier("mul8u_QKX")
+    first = Multiplier(name="mine", coding="unsigned", table=library.table, figures=library.figures)
     table = np.array(first.table)
     table[3, 3] += 1
-    second = Multiplier(name=first.name, coding="unsigned", table=table, figures=first.figures)
+    second = Multiplier(name="mine", coding="unsigned", table=table, figures=first.figures)
     with pytest.raises(InvalidInputError, match="one name"):
         Request(multipliers=(first, second))
+
+
+def test_a_borrowed_catalogue_name_is_refused() -> None:
+    library = load_multiplier("mul8u_QKX")
+    borrowed = Multiplier(name=library.name, coding="unsigned", table=library.table + 1, figures=library.figures)
+    with pytest.raises(InvalidInputError, match="another circuit"):
+        Request(multipliers=(borrowed,))

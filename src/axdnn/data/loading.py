@@ -13,7 +13,7 @@ import numpy as np
 from axdnn.data.arrays import FormatError, content_sha256
 from axdnn.data.cache import Stored, check, data_file, locked, read, store
 from axdnn.data.catalogue import DatasetInfo, dataset_info
-from axdnn.data.dataset import Dataset
+from axdnn.data.dataset import Dataset, UInt8Array
 from axdnn.data.fetch import SourceError
 from axdnn.data.sources import SOURCES, Source, users_folder
 from axdnn.records import DataError
@@ -43,22 +43,34 @@ def load_dataset(name: str, *, progress: Progress | None = None, cache: CacheFol
     if not stored.complete:
         warnings.warn(f"data set {name!r} is not complete: {stored.source}", UserWarning, stacklevel=2)
     arrays = stored.arrays
+    images = [_plain_strides(part) for part in (arrays.train_images, arrays.test_images)]
     labels = [codes.astype(np.int64) for codes in (arrays.train_labels, arrays.test_labels)]
-    for images in (arrays.train_images, arrays.test_images):
-        images.flags.writeable = False
-    for part in labels:
+    for part in (*images, *labels):
         part.flags.writeable = False
     return Dataset(
         name=name,
-        train_images=arrays.train_images,
+        train_images=images[0],
         train_labels=labels[0],
-        test_images=arrays.test_images,
+        test_images=images[1],
         test_labels=labels[1],
         classes=info.classes,
         source=stored.source,
         sha256=stored.sha256,
         complete=stored.complete,
     )
+
+
+def _plain_strides(images: UInt8Array) -> UInt8Array:
+    """Return images whose strides are those of a fresh array.
+
+    An axis of length 1 may have any stride, and torch picks another memory format and with it other last bits for some:
+    images just fetched would train other weights than the same images from the cache.
+    """
+    plain = np.empty(images.shape, dtype=images.dtype)
+    if images.strides == plain.strides:
+        return images
+    plain[...] = images
+    return plain
 
 
 def get_dataset(name: str, *, force: bool = False, progress: Progress | None = None, cache: CacheFolder = None) -> Path:

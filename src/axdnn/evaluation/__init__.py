@@ -3,9 +3,11 @@
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.evaluator import BATCH, FULL_SHARE, Evaluator, OutOfEvaluationsError, predictions
+from axdnn.evaluation.rows import RowMapping
+from axdnn.evaluation.skipping import Skipping
 from axdnn.evaluation.splits import Split, digest_of
 
 __all__ = [
-    "BATCH", "FULL_SHARE", "Z_95", "CodingBank", "Evaluator", "OutOfEvaluationsError", "Split", "digest_of",
-    "paired_loss_bound", "predictions",
+    "BATCH", "FULL_SHARE", "Z_95", "CodingBank", "Evaluator", "OutOfEvaluationsError", "RowMapping", "Skipping",
+    "Split", "digest_of", "paired_loss_bound", "predictions",
 ]  # fmt: skip

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from axdnn.evaluation.outcomes import read_checked, write_checked
+from axdnn.evaluation.rows import RowMapping
 from axdnn.evaluation.splits import code_key, digest_of
-from axdnn.layers import Calibration, LayerCoding, Recipe, coded, fit_coding
+from axdnn.layers import Calibration, LayerCoding, LayerSample, Recipe, coded, fit_coding
 from axdnn.quant import Encoding
 from axdnn.records import Multiplier
 
@@ -24,11 +25,14 @@ class CodingBank:
         calibration: samples of each layer.
         recipe: switches.
         folder: where codings are kept between runs, or None. A damaged file is fitted again.
+        rows: which terms of a layer multiply exactly.
     """
 
-    def __init__(self, calibration: Calibration, recipe: Recipe, folder: Path | None = None) -> None:
-        self.calibration, self.recipe, self.folder = calibration, recipe, folder
-        self._held: dict[tuple[str, str], LayerCoding] = {}
+    def __init__(
+        self, calibration: Calibration, recipe: Recipe, folder: Path | None = None, rows: RowMapping | None = None
+    ) -> None:
+        self.calibration, self.recipe, self.folder, self.rows = calibration, recipe, folder, rows or RowMapping()
+        self._held: dict[tuple[str, str, tuple[int, ...]], LayerCoding] = {}
         self._layer_keys = {
             name: digest_of(sample.rows, sample.weight, torch.tensor([sample.low, sample.high], dtype=torch.float64))
             for name, sample in calibration.samples.items()
@@ -37,25 +41,42 @@ class CodingBank:
     @property
     def key(self) -> str:
         """Content key of everything a coding depends on, multipliers aside."""
-        text = f"{code_key()}{astuple(self.recipe)}{sorted(self._layer_keys.items())}"
+        text = f"{code_key()}{astuple(self.recipe)}{sorted(self._layer_keys.items())}{self.rows.key}"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
-    def get(self, layer: str, multiplier: Multiplier) -> LayerCoding:
-        """Return the coding of a layer for a multiplier, fitted at most once."""
-        slot = (layer, multiplier.id)
+    def sample(self, layer: str, absent: tuple[int, ...] = ()) -> LayerSample:
+        """Return the sample of a layer with its exact terms marked, when some inputs are left out."""
+        model = self.calibration.model
+        groups = model.nodes[layer].attrs.get("groups", 1)
+        terms = self.rows.terms(model.layer(layer).weight.shape, absent if groups == 1 else ())
+        return replace(self.calibration.samples[layer], terms=terms)
+
+    def get(self, layer: str, multiplier: Multiplier, absent: tuple[int, ...] = ()) -> LayerCoding:
+        """Return the coding of a layer for a multiplier, fitted at most once.
+
+        Args:
+            layer: name.
+            multiplier: the circuit, as in the catalogue.
+            absent: inputs that are left out; they matter only where rows of the array are exact, since the others
+                then move to other rows.
+        """
+        absent = absent if self.rows.exact_rows else ()
+        slot = (layer, multiplier.id, absent)
         if slot not in self._held:
-            self._held[slot] = self._load(layer, multiplier) or self._fit(layer, multiplier)
+            sample = self.sample(layer, absent)
+            path = self._path(layer, multiplier, sample)
+            self._held[slot] = self._load(sample, multiplier, path) or self._fit(sample, multiplier, path)
         return self._held[slot]
 
-    def _path(self, layer: str, multiplier: Multiplier) -> Path | None:
+    def _path(self, layer: str, multiplier: Multiplier, sample: LayerSample) -> Path | None:
         if self.folder is None:
             return None
-        text = f"{code_key()}{astuple(self.recipe)}{self._layer_keys[layer]}{multiplier.id}"
+        terms = "" if sample.terms is None else digest_of(sample.terms)
+        text = f"{code_key()}{astuple(self.recipe)}{self._layer_keys[layer]}{multiplier.id}{terms}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
 
-    def _fit(self, layer: str, multiplier: Multiplier) -> LayerCoding:
-        coding = fit_coding(self.calibration.samples[layer], multiplier, self.recipe)
-        path = self._path(layer, multiplier)
+    def _fit(self, sample: LayerSample, multiplier: Multiplier, path: Path | None) -> LayerCoding:
+        coding = fit_coding(sample, multiplier, self.recipe)
         if path is not None:
             e, buffer = coding.encoding, io.BytesIO()
             np.savez(
@@ -65,8 +86,8 @@ class CodingBank:
             write_checked(path, buffer.getvalue())
         return coding
 
-    def _load(self, layer: str, multiplier: Multiplier) -> LayerCoding | None:
-        body = read_checked(self._path(layer, multiplier))
+    def _load(self, sample: LayerSample, multiplier: Multiplier, path: Path | None) -> LayerCoding | None:
+        body = read_checked(path)
         if body is None:
             return None
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
@@ -74,4 +95,4 @@ class CodingBank:
             encoding = Encoding(scale, int(zero), bool(signed), int(step))
             codes, w_scale = torch.from_numpy(file["w_codes"]), torch.from_numpy(file["w_scale"])
             noise = float(file["noise"])
-        return LayerCoding(coded(multiplier, self.recipe), encoding, codes, w_scale, int(w_zero), noise)
+        return LayerCoding(coded(multiplier, self.recipe), encoding, codes, w_scale, int(w_zero), noise, sample.terms)

@@ -16,8 +16,9 @@ from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.outcomes import Outcome, read_outcome, write_outcome
 from axdnn.evaluation.splits import Split, describe, digest_of
-from axdnn.hardware import Accelerator, estimate
+from axdnn.hardware import Accelerator, estimate, paper_literal
 from axdnn.layers import ApproxModel, build, coded
+from axdnn.quant import check_skip
 from axdnn.records import (
     Accuracy,
     Assignment,
@@ -100,16 +101,24 @@ class Evaluator:
 
     def model(self, assignment: Assignment) -> ApproxModel:
         """Build and calibrate the approximate network of an assignment (its calibration images are counted)."""
+        absent = assignment.absent
         codings = {
-            layer: self.bank.get(layer, self.multipliers[assignment.multipliers[layer]])
+            layer: self.bank.get(layer, self.multipliers[assignment.multipliers[layer]], absent.get(layer, ()))
             for layer in self.network.layer_names
         }
-        return build(self.bank.calibration, codings, self.network, self.bank.recipe)
+        return build(
+            self.bank.calibration, codings, self.network, self.bank.recipe, skip=assignment.skip, absent=absent
+        )
 
     def cost(self, assignment: Assignment, reading: Reading = "buildable") -> CostReport:
         """Price an assignment; unsigned circuits are priced with the wrapper the recipe puts around them."""
         wired = {name: coded(self.multipliers[name], self.bank.recipe) for name in assignment.kinds}
         return estimate(self.network, assignment, self.accelerator, multipliers=wired, reading=reading)
+
+    def paper_cost(self, assignment: Assignment) -> CostReport:
+        """Price an assignment by the printed equations of XAI-Gen, on the paper's chip (preset `xai_gen`)."""
+        wired = {name: coded(self.multipliers[name], self.bank.recipe) for name in assignment.kinds}
+        return paper_literal(self.network, assignment, multipliers=wired)
 
     def evaluate(self, assignment: Assignment, split: str = "search", predicted: float | None = None,
                  strategy: str = "") -> Evaluation:  # fmt: skip
@@ -196,7 +205,8 @@ class Evaluator:
         if self.folder is None:
             return None
         chosen = [(layer, self.multipliers[assignment.multipliers[layer]].id) for layer in self.network.layer_names]
-        text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}"
+        left_out = [sorted(part.items()) for part in (assignment.skip, assignment.absent) if part]
+        text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}{left_out or ''}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.bits"
 
     def _check(self, assignment: Assignment) -> None:
@@ -208,6 +218,7 @@ class Evaluator:
         for name in assignment.kinds:
             if name not in self.multipliers:
                 raise unknown_name("multiplier", name, self.multipliers)
+        check_skip(self.bank.calibration.model, assignment.skip)
 
 
 @torch.no_grad()

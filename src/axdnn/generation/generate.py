@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from axdnn.evaluation import FULL_SHARE, CodingBank, Evaluator, OutOfEvaluationsError, Split, predictions
+from axdnn.evaluation import (
+    FULL_SHARE,
+    CodingBank,
+    Evaluator,
+    OutOfEvaluationsError,
+    RowMapping,
+    Split,
+    predictions,
+)
 from axdnn.generation.judge import Judge
+from axdnn.generation.neurons import Neurons, neurons_of
 from axdnn.generation.prepare import SLACK, prepare, score_layers
 from axdnn.generation.problem import Problem
-from axdnn.generation.request import STRATEGIES, Request
+from axdnn.generation.request import Request
 from axdnn.hardware import load_accelerator
+from axdnn.importance import channel_conductance
 from axdnn.layers import Calibration, Recipe
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, fold_batch_norm, network_of
@@ -26,12 +37,14 @@ from axdnn.records import (
     Evaluation,
     GenerationResult,
     LayerScores,
+    Network,
     Study,
 )
 
 Progress = Callable[[str, int, int], None]
 PROOF_PRODUCTS = 200_000_000
 PROOF_IMAGES = 256
+NEURON_IMAGES = 32
 
 
 def generate(
@@ -95,17 +108,17 @@ class _Run:
         self.calibration = Calibration(
             self.captured, calibration, recipe.fit_rows, recipe.seed, recipe.activation_range
         )
-        self.bank = CodingBank(self.calibration, recipe, codings)
+        chip = load_accelerator(request.accelerator)
+        self.bank = CodingBank(self.calibration, recipe, codings, RowMapping.of(chip))
         self.exact = load_multiplier("exact")
         multipliers = {m.name: m for m in (self.exact, *request.candidates())}
         self.evaluator = Evaluator(
             self.bank, self.network, multipliers, self.exact.name,
-            {s: self.splits[s] for s in ("search", "accept")}, load_accelerator(request.accelerator),
-            request.evaluations, cache, self._seen,
+            {s: self.splits[s] for s in ("search", "accept")}, chip, request.evaluations, cache, self._seen,
         )  # fmt: skip
         self.scores: list[LayerScores] = []
         self.best: Evaluation | None = None
-        self.other_images = 0  # of the proof and the float network
+        self.other_images = 0  # of the importance of neurons, the proof and the float network
 
     def run(self) -> GenerationResult:
         search = self.splits["search"]
@@ -117,12 +130,23 @@ class _Run:
         self.scores += [score] if score else []
         problem = prepare(
             self.network, self.bank, self.request.candidates(), self.exact, self.evaluator.accelerator,
-            self.request.max_accuracy_loss / 100.0, score, self.progress,
+            self.request.max_accuracy_loss / 100.0, score, self.progress, self.request.objective,
         )  # fmt: skip
+        problem = replace(problem, neurons=self._neurons(probe))
         judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)
         with contextlib.suppress(OutOfEvaluationsError):
-            STRATEGIES[self.request.strategy](judge, np.random.default_rng(self.request.seed))
+            self.request.strategist()(judge, np.random.default_rng(self.request.seed))
         return self._result(judge, problem)
+
+    def _neurons(self, images: torch.Tensor) -> Neurons | None:
+        """Measure the importance of neurons if the strategy skips any."""
+        if self.request.strategy != "paper" or self.request.paper.skip == 0:
+            return None
+        attributed = images[:NEURON_IMAGES]
+        values, spent = channel_conductance(self.captured, attributed, progress=self.progress)
+        self.other_images += spent
+        outputs = frozenset(a for a, b in self.network.edges if b == "output")
+        return neurons_of(self.captured, self.calibration, values, outputs)
 
     def _seen(self, message: str, done: int, total: int) -> None:
         if self.progress is not None:
@@ -151,9 +175,9 @@ class _Run:
 
     def _result(self, judge: Judge, problem: Problem) -> GenerationResult:
         evaluator, test = self.evaluator, self.splits["test"]
-        assignment = problem.assignment(judge.best)
+        assignment = judge.best_assignment
         baseline = evaluator.baseline
-        met = bool((judge.best != problem.baseline).any())
+        met = bool((judge.best != problem.baseline).any() or judge.best_skipping)
         self.provenance["reference_check"] = self._prove(assignment)
         if self.progress is not None:
             self.progress("final accuracy on the test split", 0, 1)
@@ -167,7 +191,8 @@ class _Run:
         self._save(True)
         return GenerationResult(
             model=self.name, data=self.data, accelerator=evaluator.accelerator.name,
-            multiplier_set=self._set_name(), strategy=self.request.strategy, seed=self.request.seed,
+            multiplier_set=self._set_name(), strategy=self.request.strategy, objective=self.request.objective,
+            seed=self.request.seed,
             max_accuracy_loss=self.request.max_accuracy_loss,
             status="met" if met else "exact", reason=self._reason(met, judge),
             baseline_accuracy=final.baseline_accuracy, accuracy=final.accuracy, float_accuracy=float(floats),
@@ -178,8 +203,10 @@ class _Run:
             area_m2=cost.area_m2, baseline_area_m2=base_cost.area_m2,
             evaluations=evaluator.full_evaluations, network_images=self._network_images(),
             wall_s=time.monotonic() - self.began, assignment=dict(assignment.multipliers),
+            skipped=_shares(self.network, assignment),
             images={**{k: len(v) for k, v in self.splits.items()}, "calibration": len(self.calibration.images)},
             provenance=self.provenance, network=self.network, baseline_cost=base_cost, cost=cost,
+            paper_literal=evaluator.paper_cost(assignment), baseline_paper_literal=evaluator.paper_cost(baseline),
             ideal_cost=evaluator.cost(assignment, "ideal"), ideal_baseline_cost=evaluator.cost(baseline, "ideal"),
             chosen=chosen, scores=tuple(self.scores), visited=tuple(evaluator.history.values()),
             notes=self._notes(problem),
@@ -203,7 +230,7 @@ class _Run:
         if met:
             return "the one-sided 95 % bound of the loss on the accept split is within the budget"
         budget = judge.problem.budget
-        tried = [v for v in judge.tried.values() if v.bound > 0]
+        tried = [v for v in (*judge.tried.values(), *judge.tried_skipping.values()) if v.bound > 0]
         failed = sum(v.bound > budget for v in tried)
         return (
             f"no cheaper assignment was accepted within {self.request.max_accuracy_loss:g} points: of {len(tried)} "
@@ -228,3 +255,15 @@ class _Run:
             "split was used once, for the final figure",
             "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",
         )
+
+
+def _shares(network: Network, assignment: Assignment) -> dict[str, float]:
+    """Layer -> share of its neurons that is skipped (of an output layer: of its inputs), for layers that skip any."""
+    ends = {a for a, b in network.edges if b == "output"}
+    shares = {}
+    for layer in network.layers:
+        outputs, inputs = layer.n * layer.groups, layer.k * layer.groups // (layer.kernel[0] * layer.kernel[1])
+        kind, count = (assignment.absent, inputs) if layer.name in ends else (assignment.skip, outputs)
+        if kind.get(layer.name):
+            shares[layer.name] = len(kind[layer.name]) / count
+    return shares

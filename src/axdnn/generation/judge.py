@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
+from typing import Any
 
+import msgspec
 import numpy as np
 from scipy.stats import norm
 
-from axdnn.evaluation import Z_95, Evaluator, OutOfEvaluationsError
+from axdnn.evaluation import Z_95, Evaluator, OutOfEvaluationsError, Skipping
 from axdnn.generation.problem import Ints, Problem
-from axdnn.records import Evaluation
+from axdnn.records import Assignment, Evaluation
+
+NOTHING = Skipping()
 
 
 @dataclass
@@ -21,11 +26,13 @@ class Verdict:
         loss: on the search split, a fraction.
         bound: its one-sided 95 % bound.
         accepted: within the budget on the accept split; False if it failed on the search split already.
+        sent: whether it was sent to the accept split.
     """
 
     loss: float
     bound: float
     accepted: bool
+    sent: bool = False
 
 
 @dataclass
@@ -47,7 +54,7 @@ class Judge:
         problem: prices and damage.
         evaluator: counts and caches.
         strategy: name kept in the records.
-        best: cheapest accepted choice.
+        best: cheapest accepted choice. best_skipping: what it leaves out.
         on_best: called with the evaluation whenever `best` changes (so that an interrupt loses nothing).
         accept_tries: most choices sent to the accept split, which corrects its bound for the number of tries; None
             for any number and the plain 95 % bound each.
@@ -61,8 +68,10 @@ class Judge:
     accept_tries: int | None = None
     accept_sent: int = field(default=0, init=False)
     best: Ints = field(init=False)
+    best_skipping: Skipping = field(default=NOTHING, init=False)
     best_energy_j: float = field(init=False)
     tried: dict[tuple[int, ...], Verdict] = field(default_factory=dict)
+    tried_skipping: dict[Any, Verdict] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Evaluate the exact network on both splits."""
@@ -90,32 +99,67 @@ class Judge:
     def _may_send(self) -> bool:
         return self.accept_tries is None or self.accept_sent < self.accept_tries
 
-    def knows(self, choice: Ints) -> bool:
+    @property
+    def best_assignment(self) -> Assignment:
+        """The cheapest accepted choice as a record."""
+        return self.assignment(self.best, self.best_skipping)
+
+    def assignment(self, choice: Ints, skipping: Skipping = NOTHING) -> Assignment:
+        """Return a choice as a record."""
+        plain = self.problem.assignment(choice)
+        return msgspec.structs.replace(plain, skip=skipping.skip, absent=skipping.absent) if skipping else plain
+
+    def energy_j(self, choice: Ints, skipping: Skipping = NOTHING) -> float:
+        """Return what the search minimises (`Problem.objective`) of a choice; infinite with more kinds than pods."""
+        plain = float(self.problem.energy_j(choice)[0])
+        if not skipping or plain == inf:
+            return plain
+        assignment = self.assignment(choice, skipping)
+        if self.problem.objective == "paper_literal":
+            return self.evaluator.paper_cost(assignment).energy_j
+        cost = self.evaluator.cost(assignment)
+        return cost.energy_j if self.problem.objective == "energy" else cost.multiplier_energy_j
+
+    def verdict(self, choice: Ints, skipping: Skipping = NOTHING) -> Verdict | None:
+        """Return what is known of a choice."""
+        return self.tried_skipping.get((_key(choice), skipping.key)) if skipping else self.tried.get(_key(choice))
+
+    def knows(self, choice: Ints, skipping: Skipping = NOTHING) -> bool:
         """Whether a choice has been tried."""
-        return _key(choice) in self.tried
+        return self.verdict(choice, skipping) is not None
 
-    def cheaper(self, choice: Ints) -> bool:
+    def cheaper(self, choice: Ints, skipping: Skipping = NOTHING) -> bool:
         """Whether a choice costs less than the best one accepted."""
-        return float(self.problem.energy_j(choice)[0]) < self.best_energy_j * (1 - 1e-9)
+        return self.energy_j(choice, skipping) < self.best_energy_j * (1 - 1e-9)
 
-    def try_(self, choice: Ints, predicted: float | None = None) -> Verdict:
+    def try_(self, choice: Ints, predicted: float | None = None, skipping: Skipping = NOTHING) -> Verdict:
         """Evaluate a choice (or recall it).
+
+        Args:
+            choice: indices of multipliers.
+            predicted: loss that the strategy expects, kept in the record.
+            skipping: neurons and products that are left out.
 
         Raises:
             OutOfEvaluationsError: the cap is reached.
         """
-        if self.knows(choice):
-            return self.tried[_key(choice)]
-        assignment = self.problem.assignment(choice)
+        known = self.verdict(choice, skipping)
+        if known is not None:
+            return known
+        assignment = self.assignment(choice, skipping)
         found = self.evaluator.evaluate(assignment, "search", predicted, self.strategy).accuracy["search"]
         verdict = Verdict(found.loss, found.loss_bound, False)
-        self.tried[_key(choice)] = verdict
-        if found.loss_bound <= self.problem.budget and self.cheaper(choice) and self._may_send:
-            self.accept_sent += 1
+        if skipping:
+            self.tried_skipping[_key(choice), skipping.key] = verdict
+        else:
+            self.tried[_key(choice)] = verdict
+        if found.loss_bound <= self.problem.budget and self.cheaper(choice, skipping) and self._may_send:
+            self.accept_sent, verdict.sent = self.accept_sent + 1, True
             self.evaluator.evaluate(assignment, "accept")
             verdict.accepted = self.evaluator.loss_bound(assignment, "accept", self.accept_z) <= self.problem.budget
             if verdict.accepted:
-                self.best, self.best_energy_j = choice.copy(), float(self.problem.energy_j(choice)[0])
+                self.best, self.best_skipping = choice.copy(), skipping
+                self.best_energy_j = self.energy_j(choice, skipping)
         evaluation = self.evaluator.mark(assignment, verdict.accepted)
         if verdict.accepted and self.on_best is not None:
             self.on_best(evaluation)

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 
 from axdnn.evaluation import CodingBank
+from axdnn.generation.objective import Objective, objective_table
 from axdnn.generation.problem import Floats, Problem, undominated
-from axdnn.hardware import Accelerator, cost_table
+from axdnn.hardware import Accelerator
 from axdnn.importance import SCORERS, Context, load_scorer
 from axdnn.layers import Calibration, Recipe, coded, screen_noise
+from axdnn.multipliers import error_metrics
 from axdnn.quant import CapturedModel
 from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network
 
@@ -55,6 +57,7 @@ def prepare(
     budget: float,
     score: LayerScores | None,
     progress: Progress | None = None,
+    objective: Objective = "energy",
 ) -> Problem:
     """Build the problem that every strategy gets.
 
@@ -70,6 +73,7 @@ def prepare(
         budget: largest accuracy loss, a fraction.
         score: importance of the layers, or None.
         progress: called with (message, done, total).
+        objective: what is minimised, see `objective_table`.
 
     Raises:
         InvalidInputError: a multiplier has no figures.
@@ -79,22 +83,32 @@ def prepare(
     for m in candidates:
         if m.figures is None:
             raise InvalidInputError(f"multiplier {m.name!r} must have figures (power, area) to be priced")
-    samples, recipe = bank.calibration.samples, bank.recipe
-    noise = _noise(candidates, network, lambda layer, m: screen_noise(samples[layer], m, recipe), "screen", progress)
-    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0, SLACK)
+    recipe = bank.recipe
+
+    def costs() -> Floats:
+        table = objective_table(network, [coded(m, recipe) for m in candidates], accelerator, objective)
+        per_pod = [table.static_w_pod[None, :], table.area_m2_pod[None, :]] if objective == "energy" else []
+        return np.vstack([table.dynamic_j, *per_pod])
+
+    noise = _noise(
+        candidates, network, lambda layer, m: screen_noise(bank.sample(layer), m, recipe), "screen", progress
+    )
+    kept = undominated(costs(), noise, 0, SLACK)
     candidates = [candidates[i] for i in kept]
     noise = _noise(candidates, network, lambda layer, m: bank.get(layer, m).noise, "fit", progress)
-    kept = undominated(_costs(network, candidates, accelerator, recipe), noise, 0, SLACK)
+    kept = undominated(costs(), noise, 0, SLACK)
     candidates = [candidates[i] for i in kept]
     wired = [coded(m, recipe) for m in candidates]
     return Problem(
         layers=network.layer_names,
         multipliers=tuple(m.name for m in candidates),
-        table=cost_table(network, wired, accelerator),
+        table=objective_table(network, wired, accelerator, objective),
         noise=noise[:, kept],
         weights=_weights(network, score.values if score else None),
         exact=0,
         budget=budget,
+        mean_error=np.array([error_metrics(m).mae for m in candidates]),
+        objective=objective,
     )
 
 
@@ -112,11 +126,6 @@ def _noise(
         if progress is not None:
             progress(f"{message} multipliers", j + 1, len(candidates))
     return noise
-
-
-def _costs(network: Network, candidates: Sequence[Multiplier], accelerator: Accelerator, recipe: Recipe) -> Floats:
-    table = cost_table(network, [coded(m, recipe) for m in candidates], accelerator)
-    return np.vstack([table.dynamic_j, table.static_w_pod[None, :], table.area_m2_pod[None, :]])
 
 
 def _weights(network: Network, values: Mapping[str, float] | None) -> Floats:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from axdnn.generation.objective import Objective
 from axdnn.hardware import CostTable
 from axdnn.records import Assignment
+
+if TYPE_CHECKING:
+    from axdnn.generation.neurons import Neurons
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,11 +26,14 @@ class Problem:
     Attributes:
         layers: names.
         multipliers: candidate names; index `exact` is the exact baseline.
-        table: prices.
+        table: prices; their energies are the objective.
         noise: share of a layer's output variance that a candidate gets wrong after compensation, `(L, M)`.
         weights: importance of each layer, mean 1, `(L,)`.
         exact: index of the exact multiplier.
         budget: largest accuracy loss, a fraction.
+        mean_error: mean absolute error of each candidate's table over all operand pairs, `(M,)`.
+        objective: what the energies of `table` are, see `objective_table`.
+        neurons: importance of the neurons of each layer, for strategies that skip some; None if nobody asked.
     """
 
     layers: tuple[str, ...]
@@ -35,6 +43,9 @@ class Problem:
     weights: Floats
     exact: int
     budget: float
+    mean_error: Floats
+    objective: Objective = "energy"
+    neurons: Neurons | None = None
 
     @property
     def damage(self) -> Floats:
@@ -47,7 +58,7 @@ class Problem:
         return np.full(len(self.layers), self.exact, dtype=np.int64)
 
     def energy_j(self, choices: Ints) -> Floats:
-        """Energy of choices `(C, L)` in the buildable reading; infinite with more kinds than pods."""
+        """Energy of choices `(C, L)` that the search minimises; infinite with more kinds than pods."""
         return self.table.energy(choices).energy_j
 
     def damage_of(self, choices: Ints) -> Floats:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from axdnn.generation.greedy import greedy
 from axdnn.generation.integer import integer
 from axdnn.generation.judge import Judge
+from axdnn.generation.objective import OBJECTIVES, Objective
+from axdnn.generation.paper import PaperOptions, paper
 from axdnn.generation.prepare import SCORE_NAMES
 from axdnn.generation.random_search import random
 from axdnn.generation.uniform import uniform
 from axdnn.hardware import load_accelerator
 from axdnn.layers import Recipe
-from axdnn.multipliers import load_set
+from axdnn.multipliers import load_set, require_own_name
 from axdnn.records import InvalidInputError, Multiplier, require_finite, unknown_name
 
 Strategy = Callable[[Judge, np.random.Generator], None]
-STRATEGIES: dict[str, Strategy] = {"integer": integer, "greedy": greedy, "uniform": uniform, "random": random}
+STRATEGIES: dict[str, Strategy] = {
+    "integer": integer, "paper": paper, "greedy": greedy, "uniform": uniform, "random": random,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +35,29 @@ class Request:
         max_accuracy_loss: percentage points below the exact-multiplier int8 network.
         multipliers: `evoapprox8b`, `evoapprox8b-signed`, a comma list, or multipliers themselves.
         accelerator: name or YAML path.
-        strategy: `integer`, `greedy`, `uniform` or `random`.
+        strategy: `integer`, `paper`, `greedy`, `uniform` or `random`.
+        objective: what is minimised: `energy` of the chip, `multiplier` energy alone, or `paper_literal` (the energy of
+            the paper's equations).
         score: importance that weighs the predicted loss: `conductance`, `ablation` or `none`.
         evaluations: cap on full evaluations, at least 3.
         seed: of samples and of the strategy.
         recipe: conversion switches.
         accept_tries: most choices sent to the accept split, whose bound then holds for the whole search (see `Judge`);
             None for any number, with a 95 % bound for each.
+        paper: options of strategy `paper`.
     """
 
     max_accuracy_loss: float = 1.0
     multipliers: str | tuple[Multiplier, ...] = "evoapprox8b"
     accelerator: str = "tpu_v4"
     strategy: str = "integer"
+    objective: Objective = "energy"
     score: str = "conductance"
     evaluations: int = 30
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
     accept_tries: int | None = None
+    paper: PaperOptions = field(default_factory=PaperOptions)
 
     def __post_init__(self) -> None:
         """Check what can be checked before any work."""
@@ -57,13 +67,22 @@ class Request:
             raise InvalidInputError(f"`evaluations` must be a whole number, but got {self.evaluations!r}")
         if self.strategy not in STRATEGIES:
             raise unknown_name("strategy", self.strategy, STRATEGIES)
+        if self.objective not in OBJECTIVES:
+            raise unknown_name("objective", self.objective, OBJECTIVES)
         if self.score not in SCORE_NAMES:
             raise unknown_name("score", self.score, SCORE_NAMES)
         if self.accept_tries is not None:
             require_finite("accept_tries", self.accept_tries, 1, 30)
         load_accelerator(self.accelerator)
+        if not isinstance(self.multipliers, str):
+            for multiplier in self.multipliers:
+                require_own_name(multiplier)
         if len({m.name for m in self.candidates()}) < len({(m.name, m.id) for m in self.candidates()}):
             raise InvalidInputError("multipliers of one name must be the same circuit, but two differ: rename one")
+
+    def strategist(self) -> Strategy:
+        """Return the strategy with its options."""
+        return partial(paper, options=self.paper) if self.strategy == "paper" else STRATEGIES[self.strategy]
 
     def candidates(self) -> tuple[Multiplier, ...]:
         """Return the multipliers to choose from."""

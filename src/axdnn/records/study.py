@@ -39,7 +39,9 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     `buildable`. `max_accuracy_loss` is in percentage points. `evaluations` counts full evaluations; `network_images`
     every image sent through any network for this result: scores, calibration, search, acceptance, the literal check and
     the final test (`images` has the sizes of the splits). Only the few copies of one image that check the capture are
-    left out.
+    left out. `skipped`: layer -> share of its neurons that is not computed (of an output layer: of its inputs); which
+    ones is in `chosen.assignment`. `paper_literal` and `baseline_paper_literal` price the same assignment by the
+    printed equations of XAI-Gen: another model, never in one column with the other energies.
     """
 
     model: str
@@ -47,6 +49,7 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     accelerator: str
     multiplier_set: str
     strategy: str
+    objective: str = "energy"
     seed: int
     max_accuracy_loss: float
     status: str
@@ -67,6 +70,7 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     network_images: int
     wall_s: float
     assignment: dict[str, str]
+    skipped: dict[str, float] = {}
     images: dict[str, int]
     provenance: dict[str, str]
     float_accuracy: float | None = None
@@ -75,6 +79,8 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     cost: CostReport
     ideal_cost: CostReport
     ideal_baseline_cost: CostReport
+    paper_literal: CostReport | None = None
+    baseline_paper_literal: CostReport | None = None
     chosen: Evaluation
     scores: tuple[LayerScores, ...] = ()
     visited: tuple[Evaluation, ...] = ()
