@@ -23,7 +23,7 @@ app = group("The multiplier catalogue, families of the literature, and your own 
 @app.command("list")
 def list_(
     set: str = typer.Option(
-        "evoapprox8b", help="evoapprox8b, evoapprox8b-signed, -unsigned, or names with commas, families and files too."
+        "evoapprox8b", help="evoapprox8b, -signed, -unsigned, xai-gen, or names with commas, families and files too."
     ),
     format: Format = typer.Option(Format.table, help="Output format."),
 ) -> None:

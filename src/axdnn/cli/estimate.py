@@ -19,7 +19,9 @@ def estimate(
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
     data: str | None = typer.Option(None, help="Data set that gives the input shape; default: the model's usual one."),
     multiplier: str | None = typer.Option(None, help="Multiplier of every layer; default: the exact one."),
-    assignment: Path | None = typer.Option(None, help="Take the multipliers from this result.json or run folder."),
+    assignment: Path | None = typer.Option(
+        None, help="Take multipliers and skipped neurons from this result.json or run folder."
+    ),
     cost_model: str = typer.Option("streaming", help="streaming, or paper_literal: the equations XAI-Gen printed."),
     reading: str | None = typer.Option(
         None, help="buildable (a pod holds one multiplier; default) or ideal (any, at no cost); of streaming alone."
@@ -51,7 +53,7 @@ def estimate(
         raise InvalidInputError("give --multiplier or --assignment, not both")
     chip = load_accelerator(accelerator)
     name = load_multiplier(multiplier or "exact").name
-    layers = load_record(GenerationResult, result_file(assignment)).assignment if assignment is not None else None
+    found = load_record(GenerationResult, result_file(assignment)).chosen.assignment if assignment is not None else None
 
     import torch
 
@@ -67,7 +69,10 @@ def estimate(
     net = resolve_model(model, info.name, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
                         shapes_only=True)  # fmt: skip
     network = network_of(fold_batch_norm(capture(net.model, torch.zeros(1, *info.image_shape))), net.name)
-    chosen = Assignment(multipliers=layers if layers is not None else dict.fromkeys(network.layer_names, name))
+    if found is None:
+        chosen = Assignment(multipliers=dict.fromkeys(network.layer_names, name))
+    else:  # the pods were chosen for another accelerator, perhaps
+        chosen = Assignment(multipliers=found.multipliers, skip=found.skip, absent=found.absent)
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
     if cost_model == "streaming":
         report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable")  # type: ignore[arg-type]

@@ -18,6 +18,11 @@ from axdnn.cli.model_options import (
     numbers,
     split_limits,
 )
+from axdnn.cli.paper_options import PAPER_HELP, paper_options
+
+MULTIPLIERS_HELP = (
+    "evoapprox8b, -signed, -unsigned, xai-gen, or names with commas: circuits, families (drum:k=4), files (mine.axmul)."
+)
 
 
 def generate(
@@ -25,9 +30,14 @@ def generate(
     data: str = typer.Option(..., help=DATA_HELP),
     out: Path = typer.Option(..., help="Output folder; rerunning with the same settings resumes."),
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
-    multipliers: str = typer.Option("evoapprox8b", help="evoapprox8b, -signed, -unsigned, or names with commas."),
+    multipliers: str = typer.Option("evoapprox8b", help=MULTIPLIERS_HELP),
     max_accuracy_loss: float = typer.Option(1.0, help="Percentage points below the exact int8 network."),
-    strategy: str = typer.Option("integer", help="integer, greedy, uniform or random."),
+    strategy: str = typer.Option("integer", help="integer, paper (Algorithm 1 of XAI-Gen), greedy, uniform, random."),
+    objective: str = typer.Option(
+        "energy",
+        help="Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations).",
+    ),
+    paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),
@@ -52,7 +62,7 @@ def generate(
     require_seed(seed)
     request = Request(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
-        score=score, evaluations=evaluations, seed=seed,
+        objective=objective, score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
     )  # fmt: skip
     try:
         with progress(quiet) as show:

@@ -16,9 +16,8 @@ from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.outcomes import Outcome, read_outcome, write_outcome
 from axdnn.evaluation.splits import Split, describe, digest_of
-from axdnn.hardware import Accelerator, estimate, paper_literal
+from axdnn.hardware import Accelerator, estimate, paper_literal, thinned
 from axdnn.layers import ApproxModel, build, coded
-from axdnn.quant import check_skip
 from axdnn.records import (
     Accuracy,
     Assignment,
@@ -29,6 +28,7 @@ from axdnn.records import (
     Multiplier,
     Network,
     Reading,
+    remove_leftovers,
     unknown_name,
 )
 
@@ -75,6 +75,8 @@ class Evaluator:
         self.bank, self.network, self.multipliers, self.exact = bank, network, dict(multipliers), exact
         self.splits, self.accelerator, self.cap = dict(splits), accelerator, cap
         self.folder, self.progress = folder, progress
+        if folder is not None:
+            remove_leftovers(folder)
         self.full_evaluations = 0
         self.run_images = 0
         self.history: dict[str, Evaluation] = {}
@@ -205,7 +207,8 @@ class Evaluator:
         if self.folder is None:
             return None
         chosen = [(layer, self.multipliers[assignment.multipliers[layer]].id) for layer in self.network.layer_names]
-        left_out = [sorted(part.items()) for part in (assignment.skip, assignment.absent) if part]
+        both = (("skip", assignment.skip), ("absent", assignment.absent))
+        left_out = [(kind, name, sorted(which)) for kind, part in both for name, which in sorted(part.items()) if which]
         text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}{left_out or ''}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.bits"
 
@@ -218,7 +221,7 @@ class Evaluator:
         for name in assignment.kinds:
             if name not in self.multipliers:
                 raise unknown_name("multiplier", name, self.multipliers)
-        check_skip(self.bank.calibration.model, assignment.skip)
+        thinned(self.network, assignment)  # refuses neurons and inputs that are not there
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,15 +32,21 @@ class Neurons:
     importance: Mapping[str, Floats]
     output_layers: frozenset[str]
 
-    def least(self, layer: str, fraction: float) -> tuple[int, ...]:
+    def least(self, layer: str, fraction: float, dead: Sequence[int] = ()) -> tuple[int, ...]:
         """Return the least important neurons of a layer, `floor(fraction * count)` of them and never all.
+
+        Args:
+            layer: name.
+            fraction: 0..1.
+            dead: neurons (of an output layer: inputs) that are always 0, and so come first.
 
         Raises:
             InvalidInputError: the fraction is not within 0..1.
         """
         if not 0.0 <= fraction <= 1.0:
             raise InvalidInputError(f"0 <= fraction of skipped neurons <= 1 must hold, but got {fraction!r}")
-        values = self.importance[layer]
+        values = np.array(self.importance[layer], dtype=np.float64)
+        values[list(dead)] = -np.inf
         count = min(int(fraction * len(values) + 1e-9), len(values) - 1)
         return tuple(sorted(np.argsort(values, kind="stable")[:count].tolist()))
 
@@ -51,13 +57,14 @@ class Neurons:
             fractions: layer name -> fraction.
             remove: leave out the products of later layers with the zeros as well.
         """
-        chosen = {layer: self.least(layer, fraction) for layer, fraction in fractions.items()}
-        chosen = {layer: which for layer, which in chosen.items() if which}
-        skip = {layer: which for layer, which in chosen.items() if layer not in self.output_layers}
-        absent = {layer: which for layer, which in chosen.items() if layer in self.output_layers}
-        for layer, dead in (dead_inputs(self.model, skip) if remove and skip else {}).items():
-            absent[layer] = tuple(sorted({*dead, *absent.get(layer, ())}))
-        return Skipping(skip, absent)
+        chosen = {layer: self.least(layer, share) for layer, share in fractions.items() if share > 0}
+        skip = {layer: which for layer, which in chosen.items() if which and layer not in self.output_layers}
+        dead = dead_inputs(self.model, skip) if skip else {}
+        absent = dict(dead) if remove else {}
+        for layer in chosen.keys() & self.output_layers:  # whichever way, at least one input that is not 0 stays
+            which = self.least(layer, fractions[layer], dead.get(layer, ()))
+            absent[layer] = tuple(sorted({*which, *absent.get(layer, ())}))
+        return Skipping(skip, {layer: which for layer, which in absent.items() if which})
 
 
 def neurons_of(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class PaperOptions:
         multipliers: choose multipliers; False for neuron skipping alone.
         retries: how many milder steps are tried after one that fails: each halves the error rank and the skipped share.
         sweeps: how often the units are walked; each further walk starts with t_c 1.5 times as high.
-        max_energy_j: E_c, the energy at which to end, in joules; None for as low as possible.
+        max_energy_j: E_c in joules, of the objective: with `rollback` the walk ends when the best accepted choice costs
+            at most this; with `both` see there; None for as low as possible (every energy is too high).
     """
 
     units: Units = "groups"
@@ -76,19 +77,28 @@ class PaperOptions:
                 )
         for name, high in (("threshold", 100.0), ("step", 100.0), ("skip", 1.0)):
             require_finite(name, getattr(self, name), 0.0, high)
+            object.__setattr__(self, name, float(getattr(self, name)))  # one text for equal options
+        for name in ("remove", "multipliers"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInputError(f"`{name}` must be True or False, but got {getattr(self, name)!r}")
         for name, low, most in (("retries", 0, 20), ("sweeps", 1, 20)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
                 raise InvalidInputError(f"{low} <= {name} <= {most} must hold (an integer), but got {value!r}")
         if self.max_energy_j is not None:
             require_finite("max_energy_j", self.max_energy_j, 0.0)
+            object.__setattr__(self, "max_energy_j", float(self.max_energy_j))
         if not self.multipliers and self.skip == 0:
             raise InvalidInputError("skipping alone (multipliers=False) needs skip > 0, but got skip=0")
 
     @classmethod
-    def literal(cls) -> PaperOptions:
-        """Return the listing as printed: one walk, the AND of both constraints ends it, nothing is taken back."""
-        return cls(stop="both", sweeps=1, retries=0, skip_rule="equal")
+    def literal(cls, **others: Any) -> PaperOptions:
+        """Return the listing as printed: one walk, the AND of both constraints ends it, nothing is taken back.
+
+        Args:
+            others: options to set besides; they may also replace one of the listing's.
+        """
+        return cls(**{"stop": "both", "sweeps": 1, "retries": 0, "skip_rule": "equal", **others})
 
 
 @dataclass(frozen=True)
@@ -158,17 +168,17 @@ class _Walk:
 
     @property
     def energy_reached(self) -> bool:
-        """Whether the energy constraint E_c is met."""
+        """Whether the walk may end because E_c is met; the listing goes on even then."""
         most = self.options.max_energy_j
-        return most is not None and self.judge.best_energy_j <= most
+        return self.options.stop == "rollback" and most is not None and self.judge.best_energy_j <= most
 
     def visit(self, unit: Unit, threshold: float) -> bool:
         """Decide a unit; return False when the walk is over."""
         for step in self._steps(unit, threshold):
+            if self._no_bolder(unit, step):
+                return True
             choice, shares = self._with(unit, step)
             skipping = self._skipping(shares)
-            if np.array_equal(choice, self.choice) and shares == self.shares:
-                return True
             verdict = self.judge.try_(choice, skipping=skipping)
             if self.options.stop == "rollback":
                 if verdict.accepted or (verdict.bound <= self.judge.problem.budget and not verdict.sent):
@@ -181,6 +191,14 @@ class _Walk:
             self.choice, self.shares = choice, shares
             return True
         return True
+
+    def _no_bolder(self, unit: Unit, step: _Step) -> bool:
+        """Whether a step saves nothing over what the unit has: a later walk does not take back what was accepted."""
+        layers = list(unit.layers)
+        dynamic = self.judge.problem.table.dynamic_j[layers]
+        now = float(dynamic[np.arange(len(layers)), self.choice[layers]].sum())
+        skips = self.shares.get(self.judge.problem.layers[layers[0]], 0.0)
+        return float(dynamic[:, step.multiplier].sum()) >= now and step.skip <= skips
 
     def _steps(self, unit: Unit, threshold: float) -> list[_Step]:
         """What to try for a unit, boldest first: `SelectMult`'s answer, then milder ones."""

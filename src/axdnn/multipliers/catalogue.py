@@ -25,7 +25,11 @@ from axdnn.records import (
 )
 
 EXACT = {"signed": "mul8s_1KV6", "unsigned": "mul8u_1JJQ"}
-SETS = ("evoapprox8b", "evoapprox8b-signed", "evoapprox8b-unsigned")
+XAI_GEN = (
+    "mul8s_1KV6", "mul8s_1KV8@v2022", "mul8s_1KV9", "mul8s_1KVP", "mul8s_1L2J", "mul8s_1L2L", "mul8s_1L2N",
+)  # fmt: skip
+"""M1..M7 of XAI-Gen (Siddique, Khalil, Hoque, ISQED 2025), M1 exact."""
+SETS = ("evoapprox8b", "evoapprox8b-signed", "evoapprox8b-unsigned", "xai-gen")
 HOW_TO_LIST = "`axdnn multipliers list` prints them all"
 
 
@@ -179,6 +183,8 @@ def catalogue_names() -> tuple[str, ...]:
 
 def resolve_set(spec: str) -> tuple[Entry | Multiplier, ...]:
     """Return the entries of a set without unpacking tables of the library (see `load_set`)."""
+    if spec == "xai-gen":
+        return tuple(map(find_entry, XAI_GEN))
     if spec in SETS:
         wanted = {"evoapprox8b-signed": (True,), "evoapprox8b-unsigned": (False,)}.get(spec, (True, False))
         tables = [table for table in library().tables if table.signed in wanted]
@@ -186,7 +192,7 @@ def resolve_set(spec: str) -> tuple[Entry | Multiplier, ...]:
     parts = split_names(spec)
     if not parts:
         raise InvalidInputError(f"a multiplier set must be one of {', '.join(SETS)} or names with commas, not {spec!r}")
-    if len(parts) == 1 and "evoapprox" in parts[0].casefold():
+    if len(parts) == 1 and any(word in parts[0].casefold() for word in ("evoapprox", "xai")):
         raise unknown_name("multiplier set", parts[0], SETS)
     return tuple({label_of(entry): entry for entry in map(find_entry, parts)}.values())
 
@@ -213,7 +219,7 @@ def load_set(spec: str) -> tuple[Multiplier, ...]:
 
     Args:
         spec: `evoapprox8b` (all 64 tables and the transposed circuits of the asymmetric ones),
-            `evoapprox8b-signed`, `evoapprox8b-unsigned`, or names separated by commas (repeats are dropped), as in
+            `evoapprox8b-signed`, `evoapprox8b-unsigned`, `xai-gen` (M1..M7 of that paper), or names separated by commas (repeats are dropped), as in
             `mul8u_QKX,bam:h=0,v=4,mine.axmul`.
 
     Raises:

@@ -1,0 +1,137 @@
+"""From a finished search to its `GenerationResult`: the proof, the reason, the notes, the figures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import torch
+
+from axdnn.generation.judge import Judge
+from axdnn.generation.prepare import SLACK
+from axdnn.generation.request import Request
+from axdnn.layers import ApproxModel
+from axdnn.records import Accuracy, Assignment, GenerationResult, LayerScores, Network
+
+PROOF_PRODUCTS = 200_000_000
+PROOF_IMAGES = 256
+
+
+def proof_images(images: torch.Tensor, network: Network) -> torch.Tensor:
+    """Return the first images, as many as the literal reference gets through in reasonable time."""
+    return images[: max(4, min(PROOF_IMAGES, PROOF_PRODUCTS // max(network.macs, 1)))]
+
+
+def prove(model: ApproxModel, images: torch.Tensor) -> str:
+    """Compare the fast paths with the literal reference, and say so.
+
+    Raises:
+        AssertionError: the logits differ in any bit.
+    """
+    fast = model(images)
+    model.path = "reference"
+    if not torch.equal(fast, model(images)):
+        raise AssertionError("the literal reference disagrees with the fast kernels: please report this")
+    return f"logits of {len(images)} images identical on the literal reference path"
+
+
+def assemble(
+    judge: Judge,
+    request: Request,
+    final: Accuracy,
+    *,
+    model: str,
+    data: str,
+    float_accuracy: float,
+    network_images: int,
+    wall_s: float,
+    provenance: Mapping[str, str],
+    images: Mapping[str, int],
+    scores: tuple[LayerScores, ...],
+) -> GenerationResult:
+    """Put together what came out.
+
+    Args:
+        judge: after the search; its best choice is the result.
+        request: what was asked.
+        final: accuracy of that choice on the test split.
+        model: label.
+        data: label.
+        float_accuracy: of the float network on the test split.
+        network_images: all images sent through any network.
+        wall_s: seconds spent.
+        provenance: kept in the result.
+        images: sizes of the splits.
+        scores: importance of the layers.
+    """
+    evaluator, problem, assignment = judge.evaluator, judge.problem, judge.best_assignment
+    baseline = evaluator.baseline
+    met = bool((judge.best != problem.baseline).any() or judge.best_skipping)
+    chosen = evaluator.history[assignment.key]
+    chosen = msgspec.structs.replace(chosen, accuracy={**chosen.accuracy, "test": final})
+    cost, base_cost = evaluator.cost(assignment), evaluator.cost(baseline)
+    return GenerationResult(
+        model=model, data=data, accelerator=evaluator.accelerator.name,
+        multiplier_set=_set_name(request), strategy=request.strategy, objective=request.objective,
+        seed=request.seed,
+        max_accuracy_loss=request.max_accuracy_loss,
+        status="met" if met else "exact", reason=_reason(met, judge, request),
+        baseline_accuracy=final.baseline_accuracy, accuracy=final.accuracy, float_accuracy=float_accuracy,
+        energy_j=cost.energy_j, baseline_energy_j=base_cost.energy_j,
+        multiplier_energy_j=cost.multiplier_energy_j, baseline_multiplier_energy_j=base_cost.multiplier_energy_j,
+        latency_s=cost.latency_s, baseline_latency_s=base_cost.latency_s,
+        memory_bytes=cost.memory_bytes, baseline_memory_bytes=base_cost.memory_bytes,
+        area_m2=cost.area_m2, baseline_area_m2=base_cost.area_m2,
+        evaluations=evaluator.full_evaluations, network_images=network_images,
+        wall_s=wall_s, assignment=dict(assignment.multipliers),
+        skipped=_shares(evaluator.network, assignment),
+        images=dict(images),
+        provenance=dict(provenance), network=evaluator.network, baseline_cost=base_cost, cost=cost,
+        paper_literal=evaluator.paper_cost(assignment), baseline_paper_literal=evaluator.paper_cost(baseline),
+        ideal_cost=evaluator.cost(assignment, "ideal"), ideal_baseline_cost=evaluator.cost(baseline, "ideal"),
+        chosen=chosen, scores=scores, visited=tuple(evaluator.history.values()),
+        notes=_notes(judge, request),
+    )  # fmt: skip
+
+
+def _reason(met: bool, judge: Judge, request: Request) -> str:
+    if met:
+        return "the one-sided 95 % bound of the loss on the accept split is within the budget"
+    budget = judge.problem.budget
+    tried = [v for v in (*judge.tried.values(), *judge.tried_skipping.values()) if v.bound > 0]
+    failed = sum(v.bound > budget for v in tried)
+    return (
+        f"no cheaper assignment was accepted within {request.max_accuracy_loss:g} points: of {len(tried)} "
+        f"tried, {failed} had a one-sided 95 % loss bound above it on the search split and {len(tried) - failed} "
+        "were not confirmed on the accept split; the exact network is returned"
+    )
+
+
+def _set_name(request: Request) -> str:
+    chosen = request.multipliers
+    return chosen if isinstance(chosen, str) else ",".join(m.name for m in chosen)
+
+
+def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
+    exact = judge.evaluator.multipliers[judge.evaluator.exact]
+    offered = len({m.id for m in (exact, *request.candidates())})
+    return (
+        f"{len(judge.problem.multipliers)} of {offered} multipliers are candidates for every "
+        f"strategy; the others were screened out: one that costs less looked at most {SLACK:g} times as noisy in "
+        "every layer (a heuristic, applied before and after fitting)",
+        "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
+        "split was used once, for the final figure",
+        "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",
+    )
+
+
+def _shares(network: Network, assignment: Assignment) -> dict[str, float]:
+    """Layer -> share of its neurons that is skipped (of an output layer: of its inputs), for layers that skip any."""
+    ends = {a for a, b in network.edges if b == "output"}
+    shares = {}
+    for layer in network.layers:
+        outputs, inputs = layer.n * layer.groups, layer.k * layer.groups // (layer.kernel[0] * layer.kernel[1])
+        kind, count = (assignment.absent, inputs) if layer.name in ends else (assignment.skip, outputs)
+        if kind.get(layer.name):
+            shares[layer.name] = len(kind[layer.name]) / count
+    return shares
