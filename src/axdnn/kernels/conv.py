@@ -15,6 +15,7 @@ from axdnn.kernels.factorised import (
     one_chunk,
     torch_factors,
 )
+from axdnn.kernels.int8 import conv2d_int8, int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
@@ -120,13 +121,20 @@ def _conv(
         return torch.from_numpy(sums).to(x.device, dtype)
     with plain_arithmetic(x.device):
         factors = torch_factors(multiplier) if plan.path == "factorised" else None
-        if factors is not None and x.device.type == "cpu":  # elsewhere a convolution may be a Winograd transform
+        digits = int8_factors(multiplier) if plan.floats == "int8" else None
+        if digits is not None and groups == 1:
+            return conv2d_int8(digits, x, w, stride, dilation, (out_h, out_w), dtype)
+        if (
+            digits is None and factors is not None and x.device.type == "cpu"
+        ):  # elsewhere a convolution may be a Winograd transform
             floats = getattr(torch, plan.floats)
             if one_chunk(factors, floats, window):
                 return conv2d_factorised(factors, x, w, stride, dilation, groups, floats, dtype)
         rows = unfold(x, (kernel_h, kernel_w), stride, dilation, (out_h, out_w), groups)
         flat = w.reshape(groups, c_out // groups, k)
-        if factors is not None:
+        if digits is not None:
+            sums = matmul_int8(digits, rows, flat, dtype)
+        elif factors is not None:
             sums = matmul_factorised(factors, rows, flat, getattr(torch, plan.floats), dtype)
         else:
             sums = matmul_lookup(multiplier, rows, flat, dtype)

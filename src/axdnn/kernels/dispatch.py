@@ -10,6 +10,7 @@ import torch
 from axdnn.kernels.bounds import float32_is_ieee, plain_arithmetic
 from axdnn.kernels.codes import accumulator_dtype, check_codes, table_index
 from axdnn.kernels.factorised import chunks_needed, matmul_factorised, one_chunk, torch_factors
+from axdnn.kernels.int8 import int8_factors, int8_is_exact, matmul_int8, predicted_s
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.reference import matmul_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
@@ -28,7 +29,8 @@ class Plan(NamedTuple):
 
     Attributes:
         path: `factorised`, `lookup` or `reference`.
-        floats: float type of the sums (`float32`, `float64`), or `int64` for the reference.
+        floats: type of the products: `float32`, `float64`, `int8` (digits of factors, summed in int32), or `int64` for
+            the reference.
         rank: terms per product in the factorised path, else None.
         result: `int32` if proven to fit, else `int64`.
         reason: a sentence.
@@ -77,6 +79,9 @@ def explain(
             whole = name == "float64" or one_chunk(factors, torch.float32, window)
             if chunks and whole and (ieee or name == "float64"):
                 options[name] = products * max(rank, 1) / RATES[name] + chunks * m * n / 1e9
+        digits = int8_factors(multiplier) if device == "cpu" and int8_is_exact() else None
+        if digits is not None and rank:
+            options["int8"] = predicted_s(digits, m, k, n)
         if options:
             floats = min(options, key=options.__getitem__)
             times["factorised"] = options[floats]
@@ -97,7 +102,8 @@ def _reason(chosen: str, asked: str, rank: int | None, floats: str, ieee: bool, 
         return f"path {asked!r} was asked for"
     tail = "" if ieee else "; float32 products are set to reduced precision in this process, so float64 is used"
     if chosen == "factorised":
-        return f"the table has exact integer factors of rank {rank}; sums in {floats}, cut by the proven bound{tail}"
+        how = "products of 8-bit digits" if floats == "int8" else f"sums in {floats}"
+        return f"the table has exact integer factors of rank {rank}; {how}, cut by the proven bound{tail}"
     if rank is not None and "factorised" not in times:
         return f"the integer factors (rank {rank}) are too large for exact float sums, so every product is looked up"
     if rank is None:
@@ -198,6 +204,8 @@ def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Pat
     with plain_arithmetic(x.device):
         if plan.path == "lookup":
             return matmul_lookup(multiplier, x, w, dtype)
-        factors = torch_factors(multiplier)
+        factors, digits = torch_factors(multiplier), int8_factors(multiplier)
         assert factors is not None
+        if plan.floats == "int8" and digits is not None:
+            return matmul_int8(digits, x, w, dtype)
         return matmul_factorised(factors, x, w, getattr(torch, plan.floats), dtype)
