@@ -129,7 +129,7 @@ def test_save_writes_the_recipe_inside_and_beside(tmp_path, lenet):
 @pytest.mark.data
 def test_training_is_the_last_resort_and_is_cached(model_cache, monkeypatch):
     monkeypatch.setattr(loading_module, "default_recipe", lambda name, data: Recipe(epochs=1, images=256))
-    monkeypatch.setattr("axdnn.models.training.default_recipe", lambda name, data: Recipe(epochs=1, images=256))
+    monkeypatch.setattr("axdnn.models.plan.default_recipe", lambda name, data: Recipe(epochs=1, images=256))
     with pytest.raises(CheckpointError, match="allow training"):
         load_model("lenet5", "mnist", seed=9, allow_training=False)
     messages: list[str] = []
@@ -153,9 +153,9 @@ def test_training_is_the_last_resort_and_is_cached(model_cache, monkeypatch):
 @pytest.mark.data
 def test_two_processes_train_once(model_cache):
     code = (
-        "from axdnn.models import Recipe, loading, training\n"
+        "from axdnn.models import Recipe, loading, plan\n"
         "tiny = lambda name, data: Recipe(epochs=6, images=2560)\n"
-        "loading.default_recipe = training.default_recipe = tiny\n"
+        "loading.default_recipe = plan.default_recipe = tiny\n"
         "print(loading.load_model('lenet5', 'mnist', seed=9).source)"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -42,12 +42,12 @@ def progress(quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:<52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=False) as bar:
         task = bar.add_task("starting", total=1)
 
         def show(message: str, done: int, total: int) -> None:
-            bar.update(task, description=message[:44], completed=done, total=max(total, 1))
+            bar.update(task, description=message[:52], completed=done, total=max(total, 1))
 
         yield show
 

@@ -16,28 +16,31 @@ def train(
     epochs: int | None = typer.Option(None, min=1, help="Instead of the default recipe's."),
     seed: int = typer.Option(0, help="Of initial weights, order and augmentation."),
     images: int | None = typer.Option(None, min=1, help="Train on the first so many images of the fit split."),
-    restart: bool = typer.Option(False, "--restart", help="Ignore checkpoints of an interrupted run."),
+    restart: bool = typer.Option(False, "--restart", help="Train from the start, replacing what is there."),
     format: Format = typer.Option(Format.table, help="Output format."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
-    """Train a known model on real data; checkpoints every epoch beside the file and resumes from them."""
+    """Train a known model on real data. Stopped at any moment, the same command goes on where it was.
+
+    The checkpoint, written every epoch and every minute, is in a folder beside the file and goes when it is finished.
+    """
     require_seed(seed)
     require_file_place(out, ".safetensors")
 
-    from axdnn.models import save_weights
-    from axdnn.models import train as train_model
+    from axdnn.models import checkpoints_of, train_to_file
 
-    checkpoints = out.with_suffix(".checkpoints")
     try:
         with progress(quiet) as show:
-            trained = train_model(
-                model, data, epochs=epochs, seed=seed, images=images, checkpoint_dir=checkpoints, resume=not restart,
-                progress=show,
-            )  # fmt: skip
+            trained, before = train_to_file(
+                model, data, out, epochs=epochs, seed=seed, images=images, restart=restart, progress=show
+            )
     except KeyboardInterrupt:
-        kept = f"finished epochs are in {checkpoints}" if checkpoints.exists() else "no epoch was finished"
-        raise KeyboardInterrupt(f"interrupted; {kept}; rerun the same command to resume") from None
-    save_weights(trained.model, out, trained.recipe)
+        place = checkpoints_of(out)
+        kept = f"the state so far is in {place}" if place.exists() else "no checkpoint was written yet"
+        again = "rerun without --restart to resume" if restart else "rerun the same command to resume"
+        raise KeyboardInterrupt(f"interrupted; {kept}; {again}") from None
+    if before:
+        typer.echo(f"{out} was finished already: showing its accuracy; --restart trains it again", err=True)
     if format is Format.json:
         show_json(
             {"model": model, "data": data, "weights": str(out), "test_accuracy": trained.accuracy,

@@ -15,7 +15,7 @@ from axdnn.evaluation.rows import RowMapping
 from axdnn.evaluation.splits import code_key, digest_of
 from axdnn.layers import Calibration, LayerCoding, LayerSample, Recipe, coded, fit_coding
 from axdnn.quant import Encoding
-from axdnn.records import Multiplier
+from axdnn.records import Multiplier, remove_leftovers
 
 
 class CodingBank:
@@ -32,6 +32,8 @@ class CodingBank:
         self, calibration: Calibration, recipe: Recipe, folder: Path | None = None, rows: RowMapping | None = None
     ) -> None:
         self.calibration, self.recipe, self.folder, self.rows = calibration, recipe, folder, rows or RowMapping()
+        if folder is not None:
+            remove_leftovers(folder)
         self._held: dict[tuple[str, str, tuple[int, ...]], LayerCoding] = {}
         self._layer_keys = {
             name: digest_of(sample.rows, sample.weight, torch.tensor([sample.low, sample.high], dtype=torch.float64))

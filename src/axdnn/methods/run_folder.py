@@ -19,6 +19,7 @@ from axdnn.records import (
     RecordError,
     Study,
     load_record,
+    remove_leftovers,
     save_record,
     write_atomic,
 )
@@ -86,6 +87,8 @@ class RunFolder:
         except OSError as error:
             raise OutputFolderError(f"cannot make the output folder {self.path}: {error.strerror or error}") from error
         self._acquire()
+        for folder in (self.path, self.path / "cache", self.path / "figures"):
+            remove_leftovers(folder, older_than_s=0.0)  # of killed runs: here only the holder of the lock writes
         if not (self.path / RUN_FILE).exists():
             write_atomic(self.path / RUN_FILE, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
         self._saved = self.study()

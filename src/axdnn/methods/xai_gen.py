@@ -89,8 +89,7 @@ def xai_gen(
     folder.check()
     finished = folder.result()
     if finished is not None:
-        files = folder.drawn() or _report(finished, folder.path)
-        return Outcome(finished, tuple(files), True)
+        return Outcome(finished, tuple(folder.drawn() or _drawn_again(finished, folder)), True)
     calibration, splits = splits_of(dataset, request.seed, images)
     with folder:
         result = generate(
@@ -124,6 +123,11 @@ def splits_of(
     order = np.random.default_rng(seed).permutation(dataset.splits()["calibration"])[:CALIBRATION_IMAGES]
     calibration = dataset.as_float(dataset.train_images[order])
     return calibration, {name: Split(name, *dataset.tensors(name, limits.get(name))) for name in SPLITS}
+
+
+def _drawn_again(result: GenerationResult, folder: RunFolder) -> list[Path]:
+    with folder:
+        return _report(result, folder.path)
 
 
 def _report(result: GenerationResult, folder: Path) -> list[Path]:

@@ -39,10 +39,19 @@ class Batches:
         """Batches an epoch."""
         return -(-len(self.labels) // self.batch_size)
 
-    def epoch(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield every image once, as float32 `(b, c, h, w)` in [0, 1] with labels `(b,)`."""
-        order = torch.randperm(len(self.labels), generator=self.generator)
-        for index in order.split(self.batch_size):
+    def order(self) -> torch.Tensor:
+        """Draw the order of the images in one epoch."""
+        return torch.randperm(len(self.labels), generator=self.generator)
+
+    def epoch(self, order: torch.Tensor | None = None, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield every image once, as float32 `(b, c, h, w)` in [0, 1] with labels `(b,)`.
+
+        Args:
+            order: of the images; None to draw one.
+            done: batches at the start that are left out.
+        """
+        order = self.order() if order is None else order
+        for index in order.split(self.batch_size)[done:]:
             yield self._images(index), self.labels[index]
 
     def _images(self, index: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from axdnn.models.trained import Origin, TrainedModel
 from axdnn.models.training import train
 from axdnn.models.weights_file import load_weights, save_weights
 from axdnn.models.zoo import build_model, require_model
-from axdnn.records import CheckpointError
+from axdnn.records import CheckpointError, remove_leftovers
 
 Progress = Callable[[str, int, int], None]
 PACKAGE_WEIGHTS = Path(__file__).parent / "weights"
@@ -37,14 +37,15 @@ def load_model(
 
     Looks for weights in this order: the file `weights`; the weights that ship with axdnn; the cache
     (`axdnn.data.cache_root`); else the network is trained with its default recipe, which can take minutes, and the
-    weights are cached. The shipped and cached weights are used only if their seed is `seed`.
+    weights are cached. A training that was interrupted, even killed, goes on where it was. The shipped and cached
+    weights are used only if their seed is `seed`.
 
     Args:
         name: one of `list_models()`.
         data: one of `axdnn.data.list_datasets()`; it fixes channels, image size and classes. The images themselves
             are needed for training only.
         weights: a safetensors file, or a torch file with a state dict.
-        progress: called with (message, done, total) while training.
+        progress: called with (message, done, total) while training; the message says about how long it still takes.
         allow_training: whether to train when no weights are found.
         seed: seed of the training.
 
@@ -66,6 +67,7 @@ def load_model(
             return found
     cached = _cached_path(name, data, seed)
     if cached.is_file():
+        shutil.rmtree(cached.with_suffix(".training"), ignore_errors=True)  # of a process killed before it could
         return _loaded(model, cached, name, data, "cache")
     if not allow_training:
         raise CheckpointError(
@@ -118,6 +120,8 @@ def _train_and_cache(name: str, data: str, seed: int, cached: Path, progress: Pr
             return load_model(name, data, seed=seed, allow_training=False)
         folder = cached.with_suffix(".training")
         trained = train(name, dataset, seed=seed, progress=progress, checkpoint_dir=folder)
+        for file in (cached, cached.with_suffix(".json")):
+            remove_leftovers(cached.parent, file.name, older_than_s=0.0)
         save_weights(trained.model, cached, trained.recipe)
         shutil.rmtree(folder, ignore_errors=True)
     return trained

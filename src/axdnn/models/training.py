@@ -1,29 +1,29 @@
-"""Train a network on split `fit`: the same seed gives the same weights, also across an interruption."""
+"""Train a network on split `fit`: the same seed gives the same weights, also across interruptions at any moment."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import math
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from axdnn.data import Dataset, load_dataset
+from axdnn.data import Dataset
 from axdnn.models.batches import Batches
+from axdnn.models.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from axdnn.models.machine import one_thread, processor
-from axdnn.models.recipes import Recipe, default_recipe
+from axdnn.models.plan import Plan, Progress, plan_training
+from axdnn.models.recipes import Recipe
 from axdnn.models.trained import TrainedModel, measure_accuracy
-from axdnn.models.zoo import build_model, require_model
-from axdnn.records import CheckpointError, InvalidInputError, write_atomic
+from axdnn.models.zoo import build_model
+from axdnn.records import InvalidInputError, remove_leftovers
 
-Progress = Callable[[str, int, int], None]
-CHECKPOINT = "checkpoint.pt"
 REPORT_EVERY = 25
+CHECKPOINT_EVERY_S = 60.0
 
 
 def train(
@@ -38,6 +38,7 @@ def train(
     resume: bool = True,
     progress: Progress | None = None,
     final_test: bool = True,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> TrainedModel:
     """Train a network with SGD, Nesterov momentum and a one-cycle schedule, on one thread of the CPU.
 
@@ -52,10 +53,13 @@ def train(
         seed: 0..2**63-1.
         images: replaces the recipe's: train on the first so many images of split `fit`.
         recipe: settings; None for `default_recipe(name, data)`.
-        checkpoint_dir: folder for a checkpoint after every epoch; None for none.
+        checkpoint_dir: folder for a checkpoint after every epoch, and within long ones; None for none. No other
+            process may write there.
         resume: go on from the checkpoint in that folder, if there is one; False starts anew and replaces it.
-        progress: called with (message, steps done, steps in all), every 25 steps and after each epoch.
+        progress: called with (message, steps done, steps in all) at the start, every 25 steps (the message says about
+            how long it still takes) and after each epoch.
         final_test: measure the accuracy on the test split at the end.
+        checkpoint_every_s: within an epoch, write a checkpoint after so many seconds; 0 for after every step.
 
     Returns:
         The trained model; `recipe` holds the settings, seed, splits and accuracies.
@@ -66,39 +70,25 @@ def train(
         CheckpointError: the checkpoint is corrupt, was made by another run, or cannot be written.
         DataError: the data set cannot be had.
     """
-    require_model(name)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise InvalidInputError(f"0 <= seed < 2**63 must hold (an integer), but got seed={seed!r}")
-    recipe = recipe or default_recipe(name, data if isinstance(data, str) else data.name)
-    recipe = dataclasses.replace(
-        recipe,
-        epochs=recipe.epochs if epochs is None else epochs,
-        images=recipe.images if images is None else images,
-    )
-    dataset = load_dataset(data, progress=progress) if isinstance(data, str) else data
+    plan = plan_training(name, data, epochs=epochs, seed=seed, images=images, recipe=recipe, progress=progress)
     with one_thread():
-        run = _Run(name, dataset, recipe, seed)
+        run = _Run(plan)
         path = Path(checkpoint_dir) / CHECKPOINT if checkpoint_dir is not None else None
-        if path is not None and resume and path.exists():
-            run.restore(path)
-        while run.epoch < recipe.epochs:
-            run.train_epoch(progress)
-            if path is not None:
-                run.save(path)
+        if path is not None:
+            remove_leftovers(path.parent, path.name, older_than_s=0.0)
+            if resume and path.exists():
+                run.restore(path)
+        run.train(path, checkpoint_every_s, progress)
         return run.result(final_test)
 
 
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, name: str, dataset: Dataset, recipe: Recipe, seed: int) -> None:
-        self.name, self.dataset, self.recipe, self.seed = name, dataset, recipe, seed
-        fit = dataset.splits()["fit"]
-        if recipe.images is not None and recipe.images > len(fit):
-            raise InvalidInputError(
-                f"images <= {len(fit)} (split fit of {dataset.name}) must hold, but got images={recipe.images}"
-            )
-        fit = fit[: recipe.images]
+    def __init__(self, plan: Plan) -> None:
+        name, dataset, recipe, seed = plan.name, plan.dataset, plan.recipe, plan.seed
+        self.plan, self.name, self.dataset, self.recipe, self.seed = plan, name, dataset, recipe, seed
+        fit = dataset.splits()["fit"][: recipe.images]
         self.images = len(fit)
         self.generator = torch.Generator().manual_seed(seed)
         channels, size, _ = dataset.image_shape
@@ -122,27 +112,64 @@ class _Run:
             pct_start=recipe.warmup,
             cycle_momentum=False,
         )
-        self.epoch = 0
+        self.label = f"training {name} on {dataset.name}"
+        self.epoch, self.step, self.loss = 0, 0, 0.0  # finished epochs; steps and summed loss of the one begun
+        self.epoch_start = self.generator.get_state()
 
-    def train_epoch(self, progress: Progress | None) -> None:
-        """Train on every image once."""
+    @property
+    def done(self) -> int:
+        """Steps done."""
+        return self.epoch * len(self.batches) + self.step
+
+    def train(self, path: Path | None, every_s: float, progress: Progress | None) -> None:
+        """Train to the end, with a checkpoint at `path` after every epoch and every so many seconds."""
+        self.began, self.found, saved = time.monotonic(), self.done, time.monotonic()
+        show = progress or (lambda message, done, total: None)
+        before = f", {self.done:,} done before" if self.done else ""
+        show(f"{self.label}: {self.steps:,} steps{before}", self.done, self.steps)
+        while self.epoch < self.recipe.epochs:
+            for images, labels in self._rest_of_epoch():
+                self.loss += self._step(images, labels) * len(labels)
+                self.step += 1
+                if self.done % REPORT_EVERY == 0:
+                    left = f"{self.label}, {self._left()}, epoch {self.epoch + 1} of {self.recipe.epochs}"
+                    show(left, self.done, self.steps)
+                if path is not None and time.monotonic() - saved >= every_s and self.step < len(self.batches):
+                    self.save(path)
+                    saved = time.monotonic()
+            loss = self._end_epoch()
+            if path is not None:
+                self.save(path)
+                saved = time.monotonic()
+            show(f"{self.label}, epoch {self.epoch} of {self.recipe.epochs}: loss {loss:.4f}", self.done, self.steps)
+
+    def _rest_of_epoch(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the batches of the epoch that are not done; an epoch begun earlier keeps its order."""
         self.model.train()
-        label, done = f"training {self.name} on {self.dataset.name}", self.epoch * len(self.batches)
-        total_loss = 0.0
-        for images, labels in self.batches.epoch():
-            total_loss += self._step(images, labels) * len(labels)
-            done += 1
-            if progress is not None and done % REPORT_EVERY == 0:
-                progress(f"{label}, epoch {self.epoch + 1} of {self.recipe.epochs}", done, self.steps)
-        loss = total_loss / self.images
+        now = self.generator.get_state()
+        if self.step == 0:
+            self.epoch_start = now
+        self.generator.set_state(self.epoch_start)
+        order = self.batches.order()
+        if self.step:
+            self.generator.set_state(now)
+        return self.batches.epoch(order, self.step)
+
+    def _end_epoch(self) -> float:
+        loss = self.loss / self.images
         if not math.isfinite(loss):
             raise InvalidInputError(
-                f"the loss must stay finite, but it became {loss} in epoch {self.epoch + 1} of {label}; "
+                f"the loss must stay finite, but it became {loss} in epoch {self.epoch + 1} of {self.label}; "
                 f"lower learning_rate (it was {self.recipe.learning_rate:g})"
             )
-        self.epoch += 1
-        if progress is not None:
-            progress(f"{label}, epoch {self.epoch} of {self.recipe.epochs}: loss {loss:.4f}", done, self.steps)
+        self.epoch, self.step, self.loss = self.epoch + 1, 0, 0.0
+        return loss
+
+    def _left(self) -> str:
+        """Say how long the rest takes at the pace of this session."""
+        pace_s = (time.monotonic() - self.began) / (self.done - self.found)
+        minutes = pace_s * (self.steps - self.done) / 60.0
+        return f"about {minutes:,.0f} min left" if minutes >= 1 else "under 1 min left"
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         images = images.contiguous(memory_format=self.layout)
@@ -155,55 +182,29 @@ class _Run:
         self.schedule.step()
         return float(loss.detach())
 
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must have in common with the run that resumes it."""
-        return {
-            "model": self.name,
-            "data": self.dataset.name,
-            "data_sha256": self.dataset.sha256,
-            "seed": self.seed,
-            **self.recipe.as_dict(),
-        }
-
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
-        buffer = io.BytesIO()
         state = {
-            "identity": self.identity(),
             "epoch": self.epoch,
+            "step": self.step,
+            "loss": self.loss,
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
+            "epoch_start": self.epoch_start,
         }
-        torch.save(state, buffer)
-        try:
-            write_atomic(path, buffer.getvalue())
-        except OSError as error:
-            raise CheckpointError(
-                f"the folder {path.parent} must be writable for checkpoints, but: {error.strerror or error}"
-            ) from error
+        save_checkpoint(path, self.plan.identity, state)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        remedy = "Delete it, or pass resume=False"
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            identity, epoch = dict(state["identity"]), int(state["epoch"])
-        except Exception as error:  # torch raises many kinds for a damaged file
-            reason = " ".join(str(error).split())[:300]
-            raise CheckpointError(f"the training checkpoint {path} cannot be read: {reason}. {remedy}") from error
-        mine = self.identity()
-        if identity != mine:
-            differs = [
-                f"{key} {identity.get(key)!r} (now {mine[key]!r})" for key in mine if identity.get(key) != mine[key]
-            ]
-            raise CheckpointError(f"the training checkpoint {path} is of another run: {', '.join(differs)}. {remedy}")
+        state = load_checkpoint(path, self.plan.identity)
         self.model.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"])
-        self.epoch = epoch
+        self.epoch, self.step, self.loss = int(state["epoch"]), int(state.get("step", 0)), float(state.get("loss", 0.0))
+        self.epoch_start = state.get("epoch_start", state["generator"])
 
     def result(self, final_test: bool) -> TrainedModel:
         """Measure and wrap the model."""

@@ -23,14 +23,29 @@ _SHOWN = 4
 def save_weights(model: nn.Module, path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> Path:
     """Write the weights to a safetensors file, with the recipe inside and, for reading, beside it as JSON.
 
-    Each file is written whole or not at all.
+    Each file is written whole or not at all, the weights last: where they are, both are.
     """
     path = Path(path)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    text = json.dumps(dict(recipe), indent=1, sort_keys=True)
-    write_atomic(path, safetensors.torch.save(state, metadata={"recipe": text}))
-    write_atomic(path.with_suffix(".json"), text + "\n")
-    return path
+    text = write_recipe(path, recipe)
+    return write_atomic(path, safetensors.torch.save(state, metadata={"recipe": text}))
+
+
+def write_recipe(path: Path, recipe: Mapping[str, Any]) -> str:
+    """Write a recipe beside a weights file as JSON, unless it is there; return its text."""
+    text, beside = json.dumps(dict(recipe), indent=1, sort_keys=True), path.with_suffix(".json")
+    if not beside.exists() or beside.read_bytes() != (text + "\n").encode():
+        write_atomic(beside, text + "\n")
+    return text
+
+
+def saved_recipe(path: Path) -> dict[str, Any]:
+    """Return the recipe inside a weights file; empty if there is none.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    return _read(path)[1]
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str], name: str = "") -> dict[str, Any]:

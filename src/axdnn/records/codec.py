@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import glob
 import json
 import math
 import os
 import tempfile
+import time
 import zlib
 from numbers import Real
 from pathlib import Path
@@ -18,6 +21,7 @@ import numpy as np
 from axdnn.records.errors import InvalidInputError, RecordError
 
 T = TypeVar("T", bound="Record")
+_PART = ".part"  # of files that are being written
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="_type", tag=lambda name: name):
@@ -118,7 +122,7 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     payload = data.encode() if isinstance(data, str) else data
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(payload)
@@ -130,6 +134,21 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return path
+
+
+def remove_leftovers(folder: str | os.PathLike[str], name: str = "", older_than_s: float = 3600.0) -> None:
+    """Remove what processes that were killed within `write_atomic` left behind.
+
+    Args:
+        folder: looked at without its subfolders; may be absent.
+        name: of the file that was to be written; empty for any.
+        older_than_s: spare younger files, which another process may be writing; 0 for who is alone in the folder.
+    """
+    oldest = time.time() - older_than_s
+    for file in Path(folder).glob(f".{glob.escape(name) or '*'}.*{_PART}"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to remove
+            if file.stat().st_mtime <= oldest:
+                file.unlink()
 
 
 def _umask() -> int:

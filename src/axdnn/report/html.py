@@ -44,11 +44,11 @@ def write_report(
     *,
     multipliers: Sequence[Multiplier] = (),
 ) -> list[Path]:
-    """Write `report.html` and `figures/*.png` into a directory, each atomically; return their paths, page first."""
+    """Write `figures/*.png`, then `report.html` into a directory, each atomically; return their paths, page first."""
     others = same_task(result, others)
     figures = report_figures(result, others, multipliers)
-    page = write_atomic(Path(directory) / "report.html", _render_report(result, others, multipliers, figures))
-    return [page, *write_figures(figures, directory)]
+    drawn = write_figures(figures, directory)  # the page comes last: where it is, everything is
+    return [write_atomic(Path(directory) / "report.html", _render_report(result, others, multipliers, figures)), *drawn]
 
 
 def _render_report(
