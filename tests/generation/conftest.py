@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -11,11 +13,11 @@ import torch
 from torch import nn
 
 from axdnn.evaluation import Z_95, OutOfEvaluationsError, Split
-from axdnn.generation import Problem
+from axdnn.generation import Judge, Neurons, PaperOptions, Problem, paper
 from axdnn.hardware import CostTable, cost_table
 from axdnn.models import load_model
 from axdnn.multipliers import load_multiplier
-from axdnn.quant import capture, network_of
+from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import Accuracy, Assignment, Evaluation, Network
 
 
@@ -95,6 +97,83 @@ class KnownTruth:
     def mark(self, assignment: Assignment, accepted: bool) -> Evaluation:
         self.history[assignment.key] = msgspec.structs.replace(self.history[assignment.key], accepted=accepted)
         return self.history[assignment.key]
+
+
+WIDTH, GAP = 8, 0.002
+Tried = tuple[tuple[int, ...], tuple[float, ...]]
+
+
+class Chain(nn.Module):
+    """Linear layers of the given names, so that skipping has a network to act on."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names = names
+        for name in names:
+            *path, last = name.split(".")
+            parent: nn.Module = self
+            for part in path:
+                if not hasattr(parent, part):
+                    parent.add_module(part, nn.Module())
+                parent = getattr(parent, part)
+            parent.add_module(last, nn.Linear(WIDTH, WIDTH))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for name in self.names[:-1]:
+            x = torch.relu(self.get_submodule(name)(x))
+        return self.get_submodule(self.names[-1])(x)
+
+
+class SkippingTruth(KnownTruth):
+    """Knows what skipping costs as well: each skipped share of a layer adds loss and saves energy."""
+
+    def shares(self, assignment: Assignment) -> np.ndarray:
+        left_out = [assignment.skip.get(n, ()) or assignment.absent.get(n, ()) for n in self.problem.layers]
+        return np.array([len(which) / WIDTH for which in left_out])
+
+    def loss(self, assignment: Assignment, split: str) -> float:
+        choice, shares = self.choice(assignment), self.shares(assignment)
+        noise = self.problem.noise[np.arange(len(choice)), choice] * (choice > 0)
+        found = min(float(self.theta @ (noise + 0.02 * shares)), 0.9)
+        return found + (self.shift if split == "accept" and found > 0 else 0.0)
+
+    def cost(self, assignment: Assignment) -> SimpleNamespace:
+        whole = float(self.problem.energy_j(self.choice(assignment))[0])
+        return SimpleNamespace(energy_j=whole * float(1 - self.shares(assignment).mean() / 2))
+
+    def tried(self) -> list[Tried]:
+        """Choices and shares of the evaluations on the search split, in order, the exact network left out."""
+        found = [self.history[key].assignment for split, key in self.calls if split == "search"]
+        return [(tuple(self.choice(a).tolist()), tuple(self.shares(a).tolist())) for a in found[1:]]
+
+
+def skipping_setting(
+    seed: int, layers: int = 4, kinds: int = 7, pods: int = 4, budget: float = 0.01, scale: float = 0.1,
+    cap: int = 60, shift: float = 0.0, names: tuple[str, ...] | None = None,
+) -> tuple[Problem, SkippingTruth]:  # fmt: skip
+    """A synthetic problem with the neurons of a chain of linear layers, and its evaluator."""
+    p, rng = synthetic_problem(seed, layers, kinds, pods, budget), np.random.default_rng(seed)
+    names = names or p.layers
+    model = fold_batch_norm(capture(Chain(names), torch.rand(2, WIDTH)))
+    neurons = Neurons(model, {n: rng.permutation(WIDTH).astype(float) for n in names}, frozenset(names[-1:]))
+    p = dataclasses.replace(p, layers=names, table=msgspec.structs.replace(p.table, layers=names), neurons=neurons)
+    theta = scale * p.weights * 10 ** rng.uniform(-0.5, 0.5, layers)
+    return p, SkippingTruth(p, cap, theta, GAP, shift)
+
+
+def play_paper(p: Problem, evaluator: SkippingTruth, options: PaperOptions) -> Judge:
+    judge = Judge(p, evaluator, "paper")
+    try:
+        paper(judge, np.random.default_rng(0), options)
+    except OutOfEvaluationsError:
+        assert evaluator.left == 0
+    return judge
+
+
+@pytest.fixture(scope="session")
+def walk() -> SimpleNamespace:
+    """Strategy `paper` on synthetic problems: `setting(...)`, `play(problem, evaluator, options)`, `width`, `gap`."""
+    return SimpleNamespace(setting=skipping_setting, play=play_paper, width=WIDTH, gap=GAP)
 
 
 @pytest.fixture(scope="session")
