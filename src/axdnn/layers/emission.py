@@ -53,7 +53,8 @@ class Emission:
             low = min(max(low, round(self.low / size)), high)
         if self.high is not None:
             high = max(min(high, round(self.high / size)), low)
-        return self.encoding.code_of(torch.clamp(torch.round(value * (unit / size).float()), low, high))
+        levels = (value * (unit / size).float()).round_().clamp_(low, high)
+        return self.encoding.code_of(levels)
 
 
 def requests_of(

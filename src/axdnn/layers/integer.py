@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from axdnn.kernels import ABSENT, Path, approx_conv2d, approx_matmul
+from axdnn.kernels.codes import peak_product
 from axdnn.layers.coding import LayerCoding, weight_values
 from axdnn.quant import Node
 from axdnn.records import Multiplier
@@ -74,6 +75,8 @@ class IntegerLayer(nn.Module):
         self.node, self.coding = node, coding
         self.terms = _terms(node, weight_shape, coding, absent)
         self.skipped = torch.tensor(list(skipped), dtype=torch.long)
+        # No sum of products exceeds this; exact terms, where there are any, stay below 2^16.
+        self._peak = max(peak_product(coding.multiplier), 2**16) * weight_shape[1:].numel()
         self.multiplier: Multiplier = coding.multiplier
         channels = weight_shape[0]
         self.register_buffer("w_codes", coding.w_codes.reshape(weight_shape).contiguous())
@@ -106,17 +109,20 @@ class IntegerLayer(nn.Module):
         self.bias[self.skipped] = 0
 
     def sums(self, codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
-        """Return exact sums with corrections and bias, int64.
+        """Return exact sums with corrections and bias; int32 where they are proven to fit, else int64.
 
         Args:
             codes: activations `(b, c_in, h, w)` or `(b, ..., in)`.
             path: kernel path.
         """
-        raw = self.raw_sums(codes, path)
-        return raw + self._channel(self.bias.to(torch.int64), raw)
+        return self._corrected(codes, self.shift + self.bias, path)
 
     def raw_sums(self, codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
-        """Return exact sums with zero-point corrections and without bias, int64."""
+        """Return exact sums with zero-point corrections and without bias, of the same types."""
+        return self._corrected(codes, self.shift, path)
+
+    def _corrected(self, codes: torch.Tensor, constant: torch.Tensor, path: Path) -> torch.Tensor:
+        """Return sums plus a constant for each channel, int64 `(c_out,)`; skipped channels are 0."""
         a: dict[str, Any] = self.node.attrs
         if self.node.op == "linear":
             lead = codes.shape[:-1]
@@ -128,7 +134,8 @@ class IntegerLayer(nn.Module):
                 codes, self.w_codes, self.multiplier, a["stride"], a["padding"], a["dilation"], a["groups"],
                 self.coding.encoding.zero_point, path=path, terms=self.terms,
             )  # fmt: skip
-        total = raw.to(torch.int64) + self._channel(self.shift, raw)
+        fits = raw.dtype == torch.int32 and self._peak + int(constant.abs().max()) < 2**31
+        total = raw + self._channel(constant.to(torch.int32 if fits else torch.int64), raw)
         if self.coding.w_zero:
             total = total - self._activation_sums(codes)
         if len(self.skipped):

@@ -56,7 +56,8 @@ class Encoding:
 
     def code_of(self, level: torch.Tensor) -> torch.Tensor:
         """Return codes of whole-numbered, clamped levels (a float tensor)."""
-        return (level * (1 << self.step_bits) + self.zero_point).to(self.dtype)
+        code = level * (1 << self.step_bits) if self.step_bits else level
+        return (code + self.zero_point if self.zero_point else code).to(self.dtype)
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
         """Return codes of real values: divide by the level's size, round half to even, clamp."""
