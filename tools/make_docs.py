@@ -13,6 +13,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import xai_gen_tables
+
 from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.multipliers import describe_multiplier, list_families, list_multipliers
 
@@ -24,7 +26,7 @@ MEMBERS = (
     "drum:k=4,coding=signed", "mitchell", "roba", "roba:coding=signed", "compressor:columns=5", "compressor:columns=7",
     "compressor:columns=13", "recursive2x2:blocks=3", "recursive2x2:blocks=5", "recursive2x2:blocks=7",
 )  # fmt: skip
-PAGES = ("README.md", "docs/multipliers.md", "docs/accelerators.md")
+PAGES = ("README.md", "docs/multipliers.md", "docs/accelerators.md", "docs/xai_gen.md")
 
 
 def strategies() -> str:
@@ -149,7 +151,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs, **xai_gen_tables.BLOCKS}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

@@ -65,7 +65,7 @@ class PaperOptions:
     remove: bool = False
     multipliers: bool = True
     retries: int = 3
-    sweeps: int = 3
+    sweeps: int = 8
     max_energy_j: float | None = None
 
     def __post_init__(self) -> None:

@@ -1,0 +1,133 @@
+"""Tables of docs/xai_gen.md, computed from the committed results of `benchmarks/networks.py`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from axdnn.report import TABLE_ONE, paper_name
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+CASES = {
+    "lenet5": "LeNet-5, MNIST", "resnet8": "ResNet-8, CIFAR-10", "resnet20": "ResNet-20, CIFAR-10",
+    "resnet18": "foreign ResNet-18, CIFAR-10",
+}  # fmt: skip
+
+
+def report_of(case: str) -> dict[str, Any]:
+    """Return the results of a case; without runs if none is committed."""
+    file = RESULTS / f"networks-{case}.json"
+    return json.loads(file.read_text()) if file.exists() else {"runs": [], "settings": {}}
+
+
+def networks() -> str:
+    """Return one table a network: every strategy at each budget, multipliers only."""
+    parts = []
+    for case, label in CASES.items():
+        report = report_of(case)
+        runs = [run for run in report["runs"] if run["kind"] == "multipliers only"]
+        if not runs:
+            parts.append(f"### {label}\n\nNot measured yet.")
+            continue
+        s, first = report["settings"], runs[0]
+        lines = [
+            f"### {label}", "",
+            f"Exact int8 network {100 * first['baseline_accuracy']:.2f} % (float {100 * first['float_accuracy']:.2f} %) on "
+            f"{first['images']['test']:,} test images; {first['images']['search']:,} search, {first['images']['accept']:,} accept, "
+            f"{first['images']['calibration']:,} calibration images; at most {s['cap']} full evaluations; candidates: "
+            f"{'the whole library' if s['multipliers'] == 'evoapprox8b' else str(len(s['multipliers'].split(','))) + ' circuits'}. "
+            f"{'Figures of ' + str(len(runs)) + ' runs; the others were not made.' if len(runs) < 10 else ''}".rstrip(),
+            "",
+            "| budget, points | strategy | accuracy | loss, points | multiplier energy | chip, `streaming` | evaluations | network images | wall s |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for run in sorted(runs, key=lambda r: (r["max_accuracy_loss"], r["multiplier_energy_j"])):
+            lines.append(
+                f"| {run['max_accuracy_loss']:g} | `{run['strategy']}` | {100 * run['accuracy']:.2f} % | {run['loss_points']:.2f} | "
+                f"{run['multiplier_energy_lower']:.1f} times lower | "
+                f"{100 * run['streaming_energy_j'] / run['baseline_streaming_energy_j']:.1f} % | {run['evaluations']} | "
+                f"{run['network_images']:,} | {run['wall_s']:.0f} |"
+            )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def paper_prices() -> str:
+    """Return the same choices priced by the paper's equations, a table of its own."""
+    lines = ["| network | budget, points | strategy | energy, uJ | exact, uJ | energy / exact |", "|---|---|---|---|---|---|"]
+    for case, label in CASES.items():
+        for run in sorted(report_of(case)["runs"], key=lambda r: (r["max_accuracy_loss"], r["paper_literal_energy_j"])):
+            mine, exact = run["paper_literal_energy_j"], run["baseline_paper_literal_energy_j"]
+            kind = "" if run["kind"] == "multipliers only" else f", {run['kind']}"
+            lines.append(
+                f"| {label} | {run['max_accuracy_loss']:g} | `{run['strategy']}`{kind} | {1e6 * mine:.3g} | {1e6 * exact:.3g} | "
+                f"{100 * mine / exact:.1f} % |"
+            )
+    return "\n".join(lines)
+
+
+def kinds() -> str:
+    """Return skip-only, multipliers-only and both, of strategy `paper`."""
+    lines = ["| network | budget, points | kind | skipped, by layer | loss, points | multiplier energy |", "|---|---|---|---|---|---|"]
+    for case, label in CASES.items():
+        for run in report_of(case)["runs"]:
+            if run["strategy"] == "paper":
+                shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in run["skipped"].items()) or "none"
+                lines.append(
+                    f"| {label} | {run['max_accuracy_loss']:g} | {run['kind']} | {shares} | {run['loss_points']:.2f} | "
+                    f"{run['multiplier_energy_lower']:.1f} times lower |"
+                )
+    return "\n".join(lines)
+
+
+def published() -> str:
+    """Return the paper's Table I as printed."""
+    lines = ["| network | skip, % by unit | multipliers by unit | accuracy, % | energy, printed as uW |", "|---|---|---|---|---|"]
+    for row in TABLE_ONE:
+        skip, multipliers = ", ".join(f"{s:g}" for s in row.skip), ", ".join(m or "(missing)" for m in row.multipliers)
+        lines.append(f"| {row.network} | {skip} | {multipliers} | {row.accuracy:g} | {row.energy:g} |")
+    return "\n".join(lines)
+
+
+def chosen() -> str:
+    """Return what strategies `paper` and `integer` chose, by unit."""
+    lines = ["| network | budget, points | strategy | multipliers, layer by layer |", "|---|---|---|---|"]
+    for case, label in CASES.items():
+        for run in report_of(case)["runs"]:
+            if run["strategy"] in ("paper", "integer") and run["kind"] == "multipliers only":
+                names = [paper_name(m) or m.removeprefix("mul8") for m in run["assignment"].values()]
+                grouped = ", ".join(names) if len(names) <= 12 else _counted(names)
+                lines.append(f"| {label} | {run['max_accuracy_loss']:g} | `{run['strategy']}` | {grouped} |")
+    return "\n".join(lines)
+
+
+def _counted(names: list[str]) -> str:
+    """Name runs of equal neighbours once, with their number."""
+    parts: list[list[Any]] = []
+    for name in names:
+        if parts and parts[-1][0] == name:
+            parts[-1][1] += 1
+        else:
+            parts.append([name, 1])
+    return ", ".join(f"{name} x {count}" if count > 1 else name for name, count in parts)
+
+
+def profile() -> str:
+    """Return importance by unit, scaled to the largest, of every network."""
+    lines = ["| network | importance by unit, most important = 1 |", "|---|---|"]
+    for case, label in CASES.items():
+        scores = next((s for run in report_of(case)["runs"] for s in run["scores"] if s["score"] == "conductance"), None)
+        if scores is None:
+            continue
+        units: dict[str, float] = {}
+        for name, value in scores["values"].items():
+            unit = name.split(".")[0]
+            units[unit] = units.get(unit, 0.0) + value
+        top = max(units.values())
+        shown = ", ".join(f"{unit} {value / top:.2f}" for unit, value in units.items())
+        lines.append(f"| {label} ({scores['images']} images) | {shown} |")
+    return "\n".join(lines)
+
+
+BLOCKS = {"networks": networks, "paper_prices": paper_prices, "kinds": kinds, "published": published, "chosen": chosen, "profile": profile}
