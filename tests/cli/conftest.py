@@ -15,6 +15,7 @@ import pytest
 
 from axdnn.cli.main import run
 from axdnn.data import get_dataset
+from axdnn.records import Assignment, CostReport, Evaluation, GenerationResult, Network
 
 FEW = "mul8s_1L2N,mul8u_R36,mul8u_13QR"
 
@@ -130,3 +131,27 @@ def small(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AXDNN_CACHE", str(cache))
         return Finished(arguments, folder, call(*arguments, "--out", folder))
+
+
+def made_result(assignment: Assignment, priced: CostReport) -> GenerationResult:
+    """A result of LeNet-5 that names this assignment; its figures are made up."""
+    chosen = Evaluation(
+        assignment=assignment, accuracy={}, energy_j=1.0, latency_s=1.0, memory_bytes=1, area_m2=1.0,
+        multiplier_energy_j=1.0,
+    )  # fmt: skip
+    return GenerationResult(
+        model="lenet5", data="mnist", accelerator="tpu_v4", multiplier_set="a test", strategy="random", seed=0,
+        max_accuracy_loss=1.0, status="met", reason="a test", baseline_accuracy=1.0, accuracy=1.0, energy_j=1.0,
+        baseline_energy_j=1.0, multiplier_energy_j=1.0, baseline_multiplier_energy_j=1.0, latency_s=1.0,
+        baseline_latency_s=1.0, memory_bytes=1, baseline_memory_bytes=1, area_m2=1.0, baseline_area_m2=1.0,
+        evaluations=3, network_images=1, wall_s=1.0,
+        assignment=dict(assignment.multipliers), images={}, provenance={}, baseline_cost=priced,
+        network=Network(name="lenet5", layers=()),
+        cost=priced, ideal_cost=priced, ideal_baseline_cost=priced, chosen=chosen,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def result_of() -> Callable[[Assignment, CostReport], GenerationResult]:
+    """A function that makes a result from an assignment and any cost report."""
+    return made_result

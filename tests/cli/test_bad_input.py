@@ -15,6 +15,7 @@ from axdnn.models import build_model, save_weights
 
 Command = Callable[..., Any]
 GENERATE = ("generate", "--model", "lenet5", "--data", "mnist", "--out", "out")
+PAPER = (*GENERATE, "--strategy", "paper", "--paper")
 ESTIMATE = ("estimate", "--model", "lenet5")
 EXPLAIN = ("explain", "--model", "lenet5", "--data", "mnist")
 TRAIN = ("train", "--model", "lenet5", "--data", "mnist", "--out", "out.safetensors")
@@ -43,6 +44,25 @@ CASES: dict[str, tuple[tuple[object, ...], tuple[str, ...]]] = {
     "accelerator to show": (("accelerators", "show", "tpu"), ("tpu_v4",)),
     "strategy": ((*GENERATE, "--strategy", "integr"), ("integer",)),
     "score": ((*GENERATE, "--score", "conductanc"), ("conductance",)),
+    "objective": ((*GENERATE, "--objective", "energi"), ("energy",)),
+    "paper: other strategy": ((*GENERATE, "--paper", "skip=0.5"), ("--strategy paper", "integer")),
+    "paper: strategy": ((*GENERATE, "--strategy", "papr", "--paper", "skip=0.5"), ("paper",)),
+    "paper: key": ((*PAPER, "skp=0.5"), ("skip", "skp")),
+    "paper: no key": ((*PAPER, "=0.5"), ("skip",)),
+    "paper: no value": ((*PAPER, "skip"), ("KEY=VALUE", "'skip'")),
+    "paper: literal is no key": ((*PAPER, "literal=true"), ("literal",)),
+    "paper: empty": ((*PAPER, ""), ("--paper",)),
+    "paper: twice": ((*PAPER, "skip=0.5", "--paper", "skip=0.4"), ("skip", "once")),
+    "paper: text": ((*PAPER, "skip=half"), ("skip", "a number", "half")),
+    "paper: share": ((*PAPER, "skip=1.5"), ("skip", "1.5")),
+    "paper: NaN": ((*PAPER, "threshold=nan"), ("threshold", "nan")),
+    "paper: fraction of a sweep": ((*PAPER, "sweeps=1.5"), ("sweeps", "whole number")),
+    "paper: no sweep": ((*PAPER, "sweeps=0"), ("sweeps", "0")),
+    "paper: yes": ((*PAPER, "remove=yes"), ("remove", "true or false", "yes")),
+    "paper: units": ((*PAPER, "units=blocks"), ("units", "groups, layers", "blocks")),
+    "paper: nothing to do": ((*PAPER, "multipliers=false"), ("skip > 0",)),
+    "paper: negative energy": ((*PAPER, "max_energy_j=-1"), ("max_energy_j", "-1")),
+    "paper set": ((*GENERATE, "--multipliers", "xai_gen"), ("xai-gen",)),
     "negative budget": ((*GENERATE, "--max-accuracy-loss", -1), ("max_accuracy_loss", "-1")),
     "NaN budget": ((*GENERATE, "--max-accuracy-loss", "nan"), ("max_accuracy_loss", "nan")),
     "infinite budget": ((*GENERATE, "--max-accuracy-loss", "inf"), ("max_accuracy_loss", "inf")),

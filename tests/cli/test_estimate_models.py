@@ -13,7 +13,7 @@ import yaml
 
 from axdnn.hardware import COMPONENTS, PAPER_COMPONENTS, load_accelerator
 from axdnn.multipliers import load_multiplier
-from axdnn.records import Assignment, CostReport, Evaluation, GenerationResult, Network, from_json, save_record
+from axdnn.records import Assignment, CostReport, from_json, save_record
 
 Command = Callable[..., Any]
 PAPER = ("estimate", "--model", "lenet5", "--accelerator", "xai_gen", "--cost-model", "paper_literal")
@@ -131,25 +131,13 @@ def test_wrong_files(key: str, value: object, said: tuple[str, ...], axdnn: Comm
         assert all(word in done.err for word in ("own.yaml", *said))
 
 
-def test_more_kinds_than_pods(axdnn: Command, tmp_path: Path) -> None:
+def test_more_kinds_than_pods(axdnn: Command, result_of: Any, tmp_path: Path) -> None:
     """Three kinds on eight pods that hold the same kind by four; the printed equations know no such limit."""
     own = changed(tmp_path / "own.yaml", "pods_together", 4)
     priced = from_json(CostReport, axdnn("estimate", "--model", "lenet5", "--format", "json").out)
     kinds = ("mul8s_1KV6", "mul8s_1KVP", "mul8s_1L2N")
     mixed = {layer.layer: kinds[i % 3] for i, layer in enumerate(priced.layers)}
-    chosen = Evaluation(
-        assignment=Assignment(multipliers=mixed), accuracy={}, energy_j=1.0, latency_s=1.0, memory_bytes=1, area_m2=1.0,
-        multiplier_energy_j=1.0,
-    )  # fmt: skip
-    result = GenerationResult(
-        model="lenet5", data="mnist", accelerator="tpu_v4", multiplier_set=",".join(kinds), strategy="random", seed=0,
-        max_accuracy_loss=1.0, status="met", reason="a test", baseline_accuracy=1.0, accuracy=1.0, energy_j=1.0,
-        baseline_energy_j=1.0, multiplier_energy_j=1.0, baseline_multiplier_energy_j=1.0, latency_s=1.0,
-        baseline_latency_s=1.0, memory_bytes=1, baseline_memory_bytes=1, area_m2=1.0, baseline_area_m2=1.0,
-        evaluations=3, network_images=1, wall_s=1.0,
-        assignment=mixed, images={}, provenance={}, network=Network(name="lenet5", layers=()), baseline_cost=priced,
-        cost=priced, ideal_cost=priced, ideal_baseline_cost=priced, chosen=chosen,
-    )  # fmt: skip
+    result = result_of(Assignment(multipliers=mixed), priced)
     save_record(tmp_path / "result.json", result)
     command = ("estimate", "--model", "lenet5", "--accelerator", own, "--assignment", tmp_path / "result.json")
     done = axdnn(*command)

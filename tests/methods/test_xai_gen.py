@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import axdnn.hardware
 from axdnn.data import Dataset
-from axdnn.generation import Request
+from axdnn.generation import PaperOptions, Request
 from axdnn.methods import splits_of, xai_gen
+from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, _settings
 from axdnn.multipliers import load_multiplier
-from axdnn.records import CheckpointError, InvalidInputError, UnknownNameError
+from axdnn.records import CheckpointError, InvalidInputError, OutputFolderError, UnknownNameError
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_settings_change_with_everything_that_changes_the_result(tmp_path: Path)
     base = _settings("lenet5", "mnist", Request(), None)
     assert all(isinstance(value, str) for value in base.values())
     changes = ("max_accuracy_loss", 2.0), ("multipliers", "exact"), ("accelerator", "edge_16x16"), ("seed", 1)
-    changes += ("strategy", "greedy"), ("score", "none"), ("evaluations", 5)
+    changes += ("strategy", "greedy"), ("score", "none"), ("evaluations", 5), ("objective", "multiplier")
     for key, value in changes:
         changed = _settings("lenet5", "mnist", Request(**{key: value}), None)
         assert {k for k in base if base[k] != changed[k]} == {key}
@@ -132,6 +134,31 @@ def test_a_users_model_is_known_by_its_text_its_file_and_its_input(tmp_path: Pat
     assert _settings("lenet5", "mnist", request, None)["model"] == "lenet5"
     with pytest.raises(InvalidInputError, match="absent"):
         _settings(f"{tmp_path / 'absent.py'}:net", "mnist", request, None)
+
+
+def test_options_of_the_paper_are_another_run(tmp_path: Path) -> None:
+    """Equal options are one text, whatever kind of number they were given as; any other option is another run."""
+
+    def settings(**options: Any) -> dict[str, str]:
+        return _settings("lenet5", "mnist", Request(strategy="paper", paper=PaperOptions(**options)), None)
+
+    base = settings(skip=0.5, threshold=1.0)
+    same = [{"skip": np.float64(0.5)}, {"skip": 0.5, "threshold": 1}, {"step": 0.05, "skip": 0.5}]
+    assert all(settings(**options) == base for options in same)
+    assert settings(max_energy_j=1, skip=0.5) == settings(max_energy_j=np.float32(1.0), skip=0.5)
+    changes: dict[str, Any] = {
+        "units": "layers", "order": "descending", "stop": "both", "threshold": 1.5, "step": 0.1, "skip": 0.4,
+        "skip_rule": "equal", "remove": True, "multipliers": False, "retries": 2, "sweeps": 2, "max_energy_j": 1e-6,
+    }  # fmt: skip
+    assert set(changes) == {field.name for field in dataclasses.fields(PaperOptions)}
+    with RunFolder(tmp_path / "out", base):
+        pass
+    RunFolder(tmp_path / "out", settings(skip=0.5)).check()
+    for key, value in changes.items():
+        other = settings(**{"skip": 0.5, key: value})
+        assert {k for k in base if base[k] != other[k]} == {"paper"}
+        with pytest.raises(OutputFolderError, match=key):
+            RunFolder(tmp_path / "out", other).check()
 
 
 def test_settings_hold_every_field_of_the_request() -> None:

@@ -24,8 +24,10 @@ from axdnn.multipliers import (
     load_set,
     power_ratio,
 )
+from axdnn.multipliers.catalogue import XAI_GEN
 from axdnn.multipliers.packing import pack_error, unpack_error
 from axdnn.records import AmbiguousNameError, InvalidInputError, UnknownNameError, from_json, to_json
+from axdnn.report import PAPER_MULTIPLIERS
 
 SOURCE = Path(__file__).parents[3] / "shared" / "evoapprox8b"
 AMBIGUOUS = ("mul8s_1KV8", "mul8s_1KVA", "mul8u_17C8")
@@ -112,6 +114,17 @@ def test_sets():
     assert len(load_set("evoapprox8b-signed")) == 13 + 6
     assert len(load_set("evoapprox8b-unsigned")) == 51 + 46
     assert [m.name for m in load_set("mul8u_QKX, exact,mul8s_1KV6")] == ["mul8u_QKX", "mul8s_1KV6"]
+
+
+def test_the_set_of_the_paper_is_what_the_report_calls_m1_to_m7():
+    found = load_set("xai-gen")
+    assert [m.id for m in found] == [load_multiplier(PAPER_MULTIPLIERS[f"M{i}"]).id for i in range(1, 8)]
+    assert [m.name for m in found] == [load_multiplier(name).name for name in XAI_GEN]
+    errors = [error_metrics(m).mae for m in found]
+    assert errors[0] == 0
+    assert errors == sorted(errors), "M1 to M7 by mean absolute error"
+    with pytest.raises(UnknownNameError, match="xai-gen"):
+        load_set("xai_gen")
 
 
 def test_list_agrees_with_what_the_tables_say():
