@@ -151,3 +151,19 @@ def test_a_partial_check_looks_at_the_given_settings_alone(tmp_path: Path) -> No
         RunFolder(tmp_path / "run", {"a": "2"}).check(partial=True)
     with pytest.raises(OutputFolderError, match="data_sha256"):
         RunFolder(tmp_path / "run", {"a": "1"}).check()
+
+
+def test_leftovers_of_killed_runs_go_and_nothing_else(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, SETTINGS):
+        pass
+    gone = [tmp_path / name for name in (".study.json.abcd1234.part", "cache/.x.bits.abcd1234.part",
+                                         "figures/.cost.png.abcd1234.part")]  # fmt: skip
+    kept = [tmp_path / name for name in ("cache/x.bits", "figures/cost.png", ".mine", "part")]
+    for file in (*gone, *kept):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+    RunFolder(tmp_path, SETTINGS).check()
+    assert all(file.exists() for file in gone), "only who holds the lock knows that nobody writes them"
+    with RunFolder(tmp_path, SETTINGS):
+        assert not any(file.exists() for file in gone)
+        assert all(file.exists() for file in kept)

@@ -171,3 +171,49 @@ def test_default_recipes():
     assert not default_recipe("lenet5", "mnist").bf16
     assert default_recipe("resnet20", "cifar10").flip
     assert default_recipe("resnet8", "cifar10").key(0) != default_recipe("resnet8", "cifar10").key(1)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("model", "data", "recipe"), [("lenet5", "mnist", SMALL), ("resnet8", "cifar10", SMALL_CIFAR)])
+def test_a_checkpoint_within_an_epoch_changes_nothing(dataset, tmp_path, monkeypatch, model, data, recipe):
+    """After every single step: stop, forget everything but the checkpoint, go on."""
+    monkeypatch.setattr("axdnn.models.training.REPORT_EVERY", 1)
+    images, steps, begun = dataset(data), 3 * -(-recipe.images // recipe.batch_size), []
+    how = {"recipe": recipe, "seed": 1, "checkpoint_dir": tmp_path, "checkpoint_every_s": 0.0, "final_test": False}
+
+    class StopAfterOne:
+        """Let one more step be saved, then interrupt at the report of the next."""
+
+        def __init__(self) -> None:
+            self.first = None
+
+        def __call__(self, message: str, done: int, total: int) -> None:
+            if self.first is None:
+                self.first = done
+                begun.append(done)
+            elif done >= self.first + 2:
+                raise KeyboardInterrupt
+
+    while len(begun) <= steps:
+        try:
+            resumed = train(model, images, progress=StopAfterOne(), **how)
+            break
+        except KeyboardInterrupt:
+            pass
+    assert begun == list(range(steps)), "each session goes on one step further"
+    assert digest(resumed.model) == digest(train(model, images, recipe=recipe, seed=1, final_test=False).model)
+
+
+@pytest.mark.data
+def test_progress_says_how_much_and_how_long(dataset, monkeypatch):
+    monkeypatch.setattr("axdnn.models.training.REPORT_EVERY", 2)
+    shown: list[tuple[str, int, int]] = []
+    train("lenet5", dataset("mnist"), recipe=SMALL, final_test=False, progress=lambda *what: shown.append(what))
+    assert shown[0] == ("training lenet5 on mnist: 15 steps", 0, 15)
+    assert shown[1] == ("training lenet5 on mnist, under 1 min left, epoch 1 of 3", 2, 15)
+    ticks = iter(range(0, 100_000, 100))  # each look at the clock is 100 s later
+    monkeypatch.setattr("axdnn.models.training.time.monotonic", lambda: float(next(ticks)))
+    shown.clear()
+    train("lenet5", dataset("mnist"), recipe=SMALL, final_test=False, progress=lambda *what: shown.append(what))
+    assert "about" in shown[1][0]
+    assert "min left" in shown[1][0]

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from axdnn.records import (
     Study,
     from_json,
     load_record,
+    remove_leftovers,
     save_record,
     to_json,
     write_atomic,
@@ -205,3 +208,29 @@ def test_replace_makes_a_new_record(examples: tuple[Record, ...]) -> None:
     changed = msgspec.structs.replace(study, wall_s=2.0)
     assert (changed.wall_s, study.wall_s) == (2.0, 1.5)
     assert changed != study
+
+
+def test_leftovers_of_killed_writers(tmp_path):
+    """A writer killed before the last step leaves a part; it goes when it is old enough to be nobody's."""
+    code = (
+        "import os, signal, sys\n"
+        "from axdnn.records import write_atomic\n"
+        "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_atomic(sys.argv[1], b'new')\n"
+    )
+    file = tmp_path / "a[1].json"
+    file.write_text("old")
+    assert subprocess.run([sys.executable, "-c", code, str(file)], check=False).returncode == -9
+    (part,) = set(tmp_path.iterdir()) - {file}
+    assert file.read_text() == "old"
+    remove_leftovers(tmp_path)
+    assert part.exists(), "a young one may be written just now"
+    remove_leftovers(tmp_path, "b.json", older_than_s=0.0)
+    assert part.exists(), "of another file"
+    remove_leftovers(tmp_path, file.name, older_than_s=0.0)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    part.write_text("")
+    os.utime(part, (0, 0))
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    remove_leftovers(tmp_path / "absent")
