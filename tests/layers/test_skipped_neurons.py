@@ -18,7 +18,7 @@ from axdnn.layers import ApproxModel, Calibration, Recipe, build, fit_coding
 from axdnn.models import build_model
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import CapturedModel, capture, dead_inputs, fold_batch_norm, network_of
-from axdnn.records import Multiplier
+from axdnn.records import InvalidInputError, Multiplier, UnknownNameError
 
 PLAIN = Recipe(fit_rows=64, compensate=False)
 Skip = Mapping[str, tuple[int, ...]]
@@ -188,3 +188,14 @@ def test_absent_inputs_of_a_depthwise_layer_keep_its_bias(nets: SimpleNamespace)
     sums = layer.sums(codes)
     assert (sums[:, 2] == layer.bias[2]).all()
     assert torch.equal(sums[:, 3], made.build().layer("deep").sums(codes)[:, 3])
+
+
+@pytest.mark.parametrize("kind", ["skip", "absent"])
+def test_what_is_not_there_is_refused(kind: str, nets: SimpleNamespace) -> None:
+    model, calibration, _ = nets.chain
+    made = Made(model, calibration)
+    with pytest.raises(UnknownNameError, match="conv1"):
+        made.build(**{kind: {"conv9": (0,)}})
+    for which in ((8,), (-1,), tuple(range(8))):
+        with pytest.raises(InvalidInputError, match="at least one"):
+            made.build(**{kind: {"conv2": which}})

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from axdnn.models import build_model
-from axdnn.quant import CapturedModel, apply_float, capture, check_skip, dead_inputs, fold_batch_norm
+from axdnn.quant import CapturedModel, apply_float, capture, check_absent, check_skip, dead_inputs, fold_batch_norm
 from axdnn.records import InvalidInputError, UnknownNameError
 
 
@@ -174,3 +174,20 @@ def test_what_is_refused(skip: Any, error: type[Exception], part: str) -> None:
     for function in (check_skip, dead_inputs):
         with pytest.raises(error, match=part):
             function(model, skip)
+
+
+@pytest.mark.parametrize(
+    ("absent", "error", "part"),
+    [
+        ({"conv9": (0,)}, UnknownNameError, "conv1"),
+        ({"conv1": (2,)}, InvalidInputError, "0..1"),
+        ({"wide": (6,)}, InvalidInputError, "0..5"),
+        ({"deep": (-1,)}, InvalidInputError, "0..5"),
+        ({"fc2": tuple(range(10))}, InvalidInputError, "at least one"),
+    ],
+)
+def test_absent_inputs_that_are_refused(absent: Any, error: type[Exception], part: str) -> None:
+    model = captured(Plain(), 2, 20, 20)
+    check_absent(model, {"conv1": (1,), "wide": (0, 5), "deep": (5,), "fc2": ()})
+    with pytest.raises(error, match=part):
+        check_absent(model, absent)

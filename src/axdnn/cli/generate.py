@@ -62,7 +62,8 @@ def generate(
     require_seed(seed)
     request = Request(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
-        objective=objective, score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
+        score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
+        objective=objective,  # type: ignore[arg-type]
     )  # fmt: skip
     try:
         with progress(quiet) as show:

@@ -15,7 +15,7 @@ from axdnn.layers.model import ApproxModel
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration
 from axdnn.multipliers import load_multiplier, require_own_name
-from axdnn.quant import capture, fold_batch_norm, network_of
+from axdnn.quant import capture, check_absent, check_skip, fold_batch_norm, network_of
 from axdnn.records import ExactOperator, InvalidInputError, Multiplier, Network, unknown_name
 
 Multipliers = str | Multiplier | Mapping[str, str | Multiplier]
@@ -78,8 +78,14 @@ def build(
         exact_layers: listed in the result.
         skip: layer name -> output channels that are not computed and hand on 0.
         absent: layer name -> input channels or features whose terms are left out.
+
+    Raises:
+        UnknownNameError: no such layer in `skip` or `absent`.
+        InvalidInputError: channels that a layer does not have, or all of them.
     """
     captured = data.model
+    check_skip(captured, skip or {})
+    check_absent(captured, absent or {})
     layers: dict[str, IntegerLayer] = {}
     for name in captured.layer_names:
         layer = captured.layer(name)

@@ -6,10 +6,10 @@ from axdnn.quant.fold import fold_batch_norm
 from axdnn.quant.graph import LAYER_OPS, PASSING_OPS, CapturedModel, FloatLayer, Node, apply_float, pool_count, pool_sum
 from axdnn.quant.network import network_of
 from axdnn.quant.ranges import RANGE_RULES, RangeRule, candidate_ranges, plain_encoding
-from axdnn.quant.skipping import check_skip, dead_inputs
+from axdnn.quant.skipping import check_absent, check_skip, dead_inputs
 
 __all__ = [
     "LAYER_OPS", "PASSING_OPS", "RANGE_RULES", "CapturedModel", "Encoding", "FloatLayer", "Node", "RangeRule",
-    "apply_float", "candidate_ranges", "capture", "check_skip", "dead_inputs", "fold_batch_norm", "network_of",
-    "plain_encoding", "pool_count", "pool_sum", "range_encoding",
+    "apply_float", "candidate_ranges", "capture", "check_absent", "check_skip", "dead_inputs", "fold_batch_norm",
+    "network_of", "plain_encoding", "pool_count", "pool_sum", "range_encoding",
 ]  # fmt: skip

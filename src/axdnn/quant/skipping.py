@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -18,14 +18,31 @@ def check_skip(model: CapturedModel, skip: Mapping[str, Sequence[int]]) -> None:
         InvalidInputError: no such channel, or all of them.
     """
     for name, channels in skip.items():
-        if name not in model.layer_names:
-            raise unknown_name("layer", name, model.layer_names)
-        count = model.layer(name).weight.shape[0]
-        if any(not 0 <= c < count for c in channels) or len(set(channels)) >= count:
-            raise InvalidInputError(
-                f"skipped channels of {name!r} must lie in 0..{count - 1} and leave at least one, but got "
-                f"{len(set(channels))} of them: {sorted(set(channels))[:8]}"
-            )
+        _check(model, name, "skipped channels", channels, lambda node, shape: shape[0])
+
+
+def check_absent(model: CapturedModel, absent: Mapping[str, Sequence[int]]) -> None:
+    """Check that `absent` names input channels (of a linear layer: features) of layers and leaves each at least one.
+
+    Raises:
+        UnknownNameError: no such layer.
+        InvalidInputError: no such input, or all of them.
+    """
+    for name, inputs in absent.items():
+        _check(model, name, "absent inputs", inputs, lambda node, shape: shape[1] * node.attrs.get("groups", 1))
+
+
+def _check(
+    model: CapturedModel, name: str, kind: str, which: Sequence[int], count_of: Callable[[Node, torch.Size], int]
+) -> None:
+    if name not in model.layer_names:
+        raise unknown_name("layer", name, model.layer_names)
+    count = count_of(model.nodes[name], model.layer(name).weight.shape)
+    if any(not 0 <= c < count for c in which) or len(set(which)) >= count:
+        raise InvalidInputError(
+            f"{kind} of {name!r} must lie in 0..{count - 1} and leave at least one, but got "
+            f"{len(set(which))} of them: {sorted(set(which))[:8]}"
+        )
 
 
 def dead_inputs(model: CapturedModel, skip: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
