@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from axdnn.evaluation import Split
@@ -88,11 +91,14 @@ def test_nothing_to_skip(neurons: Neurons) -> None:
     assert not neurons.skipping({"conv": 0.0, "fc1": 0.05}, remove=True)
 
 
-def run(small: Small, folder: Path | None = None, budget: float = 8.0, **options: Any) -> GenerationResult:
+def run(
+    small: Small, folder: Path | None = None, budget: float = 8.0, chip: str = "tpu_v4", objective: Any = "energy",
+    **options: Any,
+) -> GenerationResult:  # fmt: skip
     model, calibration, splits = small
     asked = Request(
         max_accuracy_loss=budget, multipliers=CIRCUITS, evaluations=16, recipe=Recipe(fit_rows=64), strategy="paper",
-        paper=PaperOptions(**options),
+        paper=PaperOptions(**options), accelerator=chip, objective=objective,
     )  # fmt: skip
     return generate(model, calibration, splits, asked, cache=folder)
 
@@ -138,3 +144,30 @@ def test_masked_and_removed_runs_agree_on_accuracy(small: Small, tmp_path: Path)
     assert found[0].chosen.assignment.skip == found[1].chosen.assignment.skip
     assert found[0].chosen.accuracy == found[1].chosen.accuracy
     assert found[1].energy_j < found[0].energy_j
+
+
+@pytest.fixture(scope="module")
+def half_exact(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with pods of 8 x 8 whose upper half of rows is exact."""
+    data = yaml.safe_load((resources.files("axdnn.hardware") / "designs" / "tpu_v4.yaml").read_text(encoding="utf-8"))
+    for key, value in (("rows", 8), ("columns", 8), ("exact_rows", 4)):
+        data["array"][key] = {"value": value, "unit": "1", "source": "a test"}
+    path = tmp_path_factory.mktemp("chips") / "half.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return str(path)
+
+
+@pytest.mark.parametrize("objective", ["energy", "multiplier"])
+def test_a_run_on_exact_rows(small: Small, half_exact: str, tmp_path: Path, objective: Any) -> None:
+    """Skips, removal and exact rows together: proven on the reference path, cached, and repeated alike."""
+    options: dict[str, Any] = {
+        "chip": half_exact, "objective": objective, "skip": 0.5, "remove": True, "skip_rule": "equal", "budget": 12.0,
+    }  # fmt: skip
+    first, again = (run(small, tmp_path, **options) for _ in range(2))
+    assert first.provenance["reference_check"].startswith("logits of")
+    assert first.skipped
+    assert first.status == "met"
+    assert msgspec.structs.replace(again, wall_s=0.0) == msgspec.structs.replace(first, wall_s=0.0)
+    chosen = first.chosen.assignment
+    assert set(chosen.multipliers) == {"conv", "fc1", "fc2"}
+    assert first.multiplier_energy_j < first.baseline_multiplier_energy_j
