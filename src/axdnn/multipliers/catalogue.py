@@ -219,8 +219,8 @@ def load_set(spec: str) -> tuple[Multiplier, ...]:
 
     Args:
         spec: `evoapprox8b` (all 64 tables and the transposed circuits of the asymmetric ones),
-            `evoapprox8b-signed`, `evoapprox8b-unsigned`, `xai-gen` (M1..M7 of that paper), or names separated by commas (repeats are dropped), as in
-            `mul8u_QKX,bam:h=0,v=4,mine.axmul`.
+            `evoapprox8b-signed`, `evoapprox8b-unsigned`, `xai-gen` (M1..M7 of that paper), or names separated by commas
+            (repeats are dropped), as in `mul8u_QKX,bam:h=0,v=4,mine.axmul`.
 
     Raises:
         UnknownNameError, AmbiguousNameError, InvalidInputError, RecordError: as `load_multiplier`, or an empty set.
