@@ -43,3 +43,28 @@ def test_means_are_those_of_the_runs() -> None:
     for name in NAMES:
         for key, value in REPORT["mean"][name].items():
             assert value == pytest.approx(mean(name, key), rel=1e-12)
+
+
+NETWORKS = sorted((Path(__file__).resolve().parents[1] / "benchmarks" / "results").glob("networks-*.json"))
+
+
+@pytest.mark.parametrize("file", NETWORKS, ids=lambda file: file.stem)
+def test_networks_are_compared_under_one_cap_with_their_images(file: Path) -> None:
+    report = json.loads(file.read_text())
+    keys = [(r["strategy"], r["max_accuracy_loss"], r["seed"], r["skip"], r["kind"]) for r in report["runs"]]
+    assert len(set(keys)) == len(keys)
+    for run in report["runs"]:
+        assert run["evaluations"] <= report["settings"]["cap"]
+        assert run["images"]["test"] == 10_000
+        assert run["multiplier_energy_lower"] == pytest.approx(
+            run["baseline_multiplier_energy_j"] / run["multiplier_energy_j"], rel=1e-12
+        )
+        assert "identical on the literal reference path" in run["reference_check"]
+
+
+@pytest.mark.parametrize("file", NETWORKS, ids=lambda file: file.stem)
+def test_integer_is_not_above_the_others_in_multiplier_energy(file: Path) -> None:
+    runs = [r for r in json.loads(file.read_text())["runs"] if r["kind"] == "multipliers only"]
+    for budget in {r["max_accuracy_loss"] for r in runs}:
+        energy = {r["strategy"]: r["multiplier_energy_j"] for r in runs if r["max_accuracy_loss"] == budget}
+        assert energy["integer"] <= min(energy.values()) * (1 + 1e-9), budget

@@ -32,7 +32,8 @@ def networks() -> str:
             continue
         s, first = report["settings"], runs[0]
         lines = [
-            f"### {label}", "",
+            f"### {label}",
+            "",
             f"Exact int8 network {100 * first['baseline_accuracy']:.2f} % (float {100 * first['float_accuracy']:.2f} %) on "
             f"{first['images']['test']:,} test images; {first['images']['search']:,} search, {first['images']['accept']:,} accept, "
             f"{first['images']['calibration']:,} calibration images; at most {s['cap']} full evaluations; candidates: "
@@ -55,7 +56,10 @@ def networks() -> str:
 
 def paper_prices() -> str:
     """Return the same choices priced by the paper's equations, a table of its own."""
-    lines = ["| network | budget, points | strategy | energy, uJ | exact, uJ | energy / exact |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| network | budget, points | strategy | energy, uJ | exact, uJ | energy / exact |",
+        "|---|---|---|---|---|---|",
+    ]
     for case, label in CASES.items():
         for run in sorted(report_of(case)["runs"], key=lambda r: (r["max_accuracy_loss"], r["paper_literal_energy_j"])):
             mine, exact = run["paper_literal_energy_j"], run["baseline_paper_literal_energy_j"]
@@ -69,7 +73,10 @@ def paper_prices() -> str:
 
 def kinds() -> str:
     """Return skip-only, multipliers-only and both, of strategy `paper`."""
-    lines = ["| network | budget, points | kind | skipped, by layer | loss, points | multiplier energy |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| network | budget, points | kind | skipped, by layer | loss, points | multiplier energy |",
+        "|---|---|---|---|---|---|",
+    ]
     for case, label in CASES.items():
         for run in report_of(case)["runs"]:
             if run["strategy"] == "paper":
@@ -83,7 +90,10 @@ def kinds() -> str:
 
 def published() -> str:
     """Return the paper's Table I as printed."""
-    lines = ["| network | skip, % by unit | multipliers by unit | accuracy, % | energy, printed as uW |", "|---|---|---|---|---|"]
+    lines = [
+        "| network | skip, % by unit | multipliers by unit | accuracy, % | energy, printed as uW |",
+        "|---|---|---|---|---|",
+    ]
     for row in TABLE_ONE:
         skip, multipliers = ", ".join(f"{s:g}" for s in row.skip), ", ".join(m or "(missing)" for m in row.multipliers)
         lines.append(f"| {row.network} | {skip} | {multipliers} | {row.accuracy:g} | {row.energy:g} |")
@@ -117,7 +127,9 @@ def profile() -> str:
     """Return importance by unit, scaled to the largest, of every network."""
     lines = ["| network | importance by unit, most important = 1 |", "|---|---|"]
     for case, label in CASES.items():
-        scores = next((s for run in report_of(case)["runs"] for s in run["scores"] if s["score"] == "conductance"), None)
+        scores = next(
+            (s for run in report_of(case)["runs"] for s in run["scores"] if s["score"] == "conductance"), None
+        )
         if scores is None:
             continue
         units: dict[str, float] = {}
@@ -130,4 +142,11 @@ def profile() -> str:
     return "\n".join(lines)
 
 
-BLOCKS = {"networks": networks, "paper_prices": paper_prices, "kinds": kinds, "published": published, "chosen": chosen, "profile": profile}
+BLOCKS = {
+    "networks": networks,
+    "paper_prices": paper_prices,
+    "kinds": kinds,
+    "published": published,
+    "chosen": chosen,
+    "profile": profile,
+}
