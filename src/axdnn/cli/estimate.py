@@ -53,7 +53,7 @@ def estimate(
         raise InvalidInputError("give --multiplier or --assignment, not both")
     chip = load_accelerator(accelerator)
     name = load_multiplier(multiplier or "exact").name
-    found = load_record(GenerationResult, result_file(assignment)).chosen.assignment if assignment is not None else None
+    found = load_record(GenerationResult, result_file(assignment)) if assignment is not None else None
 
     import torch
 
@@ -72,7 +72,8 @@ def estimate(
     if found is None:
         chosen = Assignment(multipliers=dict.fromkeys(network.layer_names, name))
     else:  # the pods were chosen for another accelerator, perhaps
-        chosen = Assignment(multipliers=found.multipliers, skip=found.skip, absent=found.absent)
+        left_out = found.chosen.assignment
+        chosen = Assignment(multipliers=found.assignment, skip=left_out.skip, absent=left_out.absent)
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
     if cost_model == "streaming":
         report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable")  # type: ignore[arg-type]
