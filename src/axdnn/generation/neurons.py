@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from axdnn.evaluation import Skipping
-from axdnn.generation.problem import Floats
 from axdnn.layers import Calibration
 from axdnn.quant import CapturedModel, dead_inputs
 from axdnn.records import InvalidInputError
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from axdnn.generation.neurons import Neurons
 from axdnn.generation.objective import Objective
 from axdnn.hardware import CostTable
 from axdnn.records import Assignment
-
-if TYPE_CHECKING:
-    from axdnn.generation.neurons import Neurons
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -37,16 +37,24 @@ class TorchFactors(NamedTuple):
     granule: int
 
 
-@lru_cache(maxsize=512)
-def torch_factors(multiplier: Multiplier) -> TorchFactors | None:
-    """Return the integer factors of the multiplier's table, or None if its rank is too high to be worth it."""
+def factor_arrays(multiplier: Multiplier) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the integer factors of the multiplier's table, int64 `(256, r)` each, or None if there are none of use."""
     try:
         factors = factors_for(multiplier)
     except ArithmeticError:  # factors of an extreme table that int64 cannot hold
         return None
     if factors is None:
         return None
-    f, g = np.array(factors.F, dtype=np.int64), np.array(factors.G, dtype=np.int64)
+    return np.array(factors.F, dtype=np.int64), np.array(factors.G, dtype=np.int64)
+
+
+@lru_cache(maxsize=512)
+def torch_factors(multiplier: Multiplier) -> TorchFactors | None:
+    """Return the integer factors of the multiplier's table, or None if its rank is too high to be worth it."""
+    found = factor_arrays(multiplier)
+    if found is None:
+        return None
+    f, g = found
     bound = _column_bound(np.abs(f), np.abs(g))
     contents = [_two_power(f[:, j]) * _two_power(g[:, j]) for j in range(f.shape[1])]
     granule = min(contents, default=1)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from axdnn.multipliers import factors_for
+from axdnn.kernels.factorised import factor_arrays
 from axdnn.records import Multiplier
 
 TERMS_IN_INT32 = (2**31 - 1) // 2**14  # 131,071
@@ -71,13 +71,10 @@ def int8_is_exact() -> bool:
 @lru_cache(maxsize=512)
 def int8_factors(multiplier: Multiplier) -> Int8Factors | None:
     """Return the factors of a table as int8 digits, or None if it has no useful integer factors."""
-    try:
-        factors = factors_for(multiplier)
-    except ArithmeticError:  # factors of an extreme table that int64 cannot hold
+    found_factors = factor_arrays(multiplier)
+    if found_factors is None:
         return None
-    if factors is None:
-        return None
-    f, g = np.array(factors.F, dtype=np.int64), np.array(factors.G, dtype=np.int64)
+    f, g = found_factors
     pairs: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
     shift = np.zeros(256, dtype=np.int64)
     for j in range(f.shape[1]):
