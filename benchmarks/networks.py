@@ -44,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
                "multipliers": "evoapprox8b"},
     "resnet8": {"model": "resnet8", "data": "cifar10", "search": 1000, "accept": 2000, "calibration": 256, "cap": 12,
                 "multipliers": SMALL_SET},
-    "resnet20": {"model": "resnet20", "data": "cifar10", "search": 600, "accept": 1500, "calibration": 128, "cap": 10,
+    "resnet20": {"model": "resnet20", "data": "cifar10", "search": 2500, "accept": 5000, "calibration": 128, "cap": 16,
                  "multipliers": SMALL_SET},
     "resnet18": {"model": "", "data": "cifar10", "search": 300, "accept": 600, "calibration": 64, "cap": 10,
                  "multipliers": SMALL_SET},
