@@ -38,7 +38,7 @@ def networks() -> str:
             f"{first['images']['test']:,} test images; {first['images']['search']:,} search, {first['images']['accept']:,} accept, "
             f"{first['images']['calibration']:,} calibration images; at most {s['cap']} full evaluations; candidates: "
             f"{'the whole library' if s['multipliers'] == 'evoapprox8b' else str(len(s['multipliers'].split(','))) + ' circuits'}. "
-            f"{'Figures of ' + str(len(runs)) + ' runs; the others were not made.' if len(runs) < 10 else ''}".rstrip(),
+            f"{only(runs)}".rstrip(),
             "",
             "| budget, points | strategy | accuracy | loss, points | multiplier energy | chip, `streaming` | evaluations | network images | wall s |",
             "|---|---|---|---|---|---|---|---|---|",
@@ -52,6 +52,12 @@ def networks() -> str:
             )
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def only(runs: list[dict[str, Any]]) -> str:
+    """Return a sentence on what was run where it was not everything."""
+    made = sorted(f"`{run['strategy']}` at {run['max_accuracy_loss']:g}" for run in runs)
+    return f"Only {', '.join(made)} was run." if len(runs) < 10 else ""
 
 
 def paper_prices() -> str:
@@ -124,22 +130,25 @@ def _counted(names: list[str]) -> str:
 
 
 def profile() -> str:
-    """Return importance by unit, scaled to the largest, of every network."""
-    lines = ["| network | importance by unit, most important = 1 |", "|---|---|"]
+    """Return importance by unit, scaled to the largest: of the sum over the unit's layers, and of their mean."""
+    lines = ["| network | sum over the unit's layers | mean of the unit's layers |", "|---|---|---|"]
     for case, label in CASES.items():
         scores = next(
             (s for run in report_of(case)["runs"] for s in run["scores"] if s["score"] == "conductance"), None
         )
-        if scores is None:
-            continue
-        units: dict[str, float] = {}
-        for name, value in scores["values"].items():
-            unit = name.split(".")[0]
-            units[unit] = units.get(unit, 0.0) + value
-        top = max(units.values())
-        shown = ", ".join(f"{unit} {value / top:.2f}" for unit, value in units.items())
-        lines.append(f"| {label} ({scores['images']} images) | {shown} |")
+        if scores is not None:
+            units: dict[str, list[float]] = {}
+            for name, value in scores["values"].items():
+                units.setdefault(name.split(".")[0], []).append(value)
+            total = {unit: sum(values) for unit, values in units.items()}
+            mean = {unit: sum(values) / len(values) for unit, values in units.items()}
+            lines.append(f"| {label} ({scores['images']} images) | {_scaled(total)} | {_scaled(mean)} |")
     return "\n".join(lines)
+
+
+def _scaled(values: dict[str, float]) -> str:
+    top = max(values.values())
+    return ", ".join(f"{unit} {value / top:.2f}" for unit, value in values.items())
 
 
 BLOCKS = {
