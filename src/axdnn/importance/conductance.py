@@ -1,4 +1,4 @@
-"""Neuron conductance of each layer, through Captum.
+"""Neuron conductance of each layer; Captum for one layer, one walk along the path for all of them.
 
 Conductance of neuron y for input x, baseline x': `sum_i (x_i - x'_i) * integral dF/dy * dy/dx_i` along the straight
 path from x' to x. Summed with sign over a complete cut of the network it equals F(x) - F(x') (completeness); a layer
