@@ -11,8 +11,8 @@ export MPLBACKEND = Agg
 
 setup: $(STAMP)
 
-# torch first and alone, so that the constraint holds; axdnn itself is editable, its build needs no compiler.
-$(STAMP): pyproject.toml constraints.txt
+# torch first and alone, so that the constraint holds; axdnn itself is editable, its native kernels are compiled once.
+$(STAMP): pyproject.toml constraints.txt $(wildcard native/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'

@@ -164,6 +164,13 @@ def tracked_files() -> list[Path]:
     return [path for path in (ROOT / name for name in done.stdout.split("\0") if name) if path.is_file()]
 
 
+def test_no_script_hides_a_module_of_the_standard_library() -> None:
+    """A script's folder comes first on the path: `benchmarks/profile.py` once broke torch in all its neighbours."""
+    scripts = [p for folder in ("benchmarks", "tools", "examples") for p in (ROOT / folder).rglob("*.py")]
+    assert scripts
+    assert [p.name for p in scripts if p.stem in sys.stdlib_module_names] == []
+
+
 def test_no_machine_in_the_files() -> None:
     """No path and no host name of the machine a file was written on."""
     slash, host = "/", "local" + "host"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from axdnn.kernels import PATHS, native_variants, torch_factors
 from axdnn.records import Multiplier
 
 INT32 = np.iinfo(np.int32)
@@ -27,7 +28,7 @@ def _settings() -> Iterator[None]:
 def _floats_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Test the float paths as on a processor without exact int8 products; test_int8.py and test_terms.py have those."""
     if request.module.__name__.rsplit(".", 1)[-1] not in ("test_int8", "test_terms"):
-        monkeypatch.setattr("axdnn.kernels.dispatch.int8_is_exact", lambda: False)
+        monkeypatch.setattr("axdnn.kernels.plan.int8_is_exact", lambda: False)
 
 
 def _index(codes: torch.Tensor) -> np.ndarray:
@@ -91,6 +92,25 @@ def user_table(kind: str, signed: bool = True) -> Multiplier:
 @pytest.fixture(scope="session")
 def oracle() -> Callable[..., np.ndarray]:
     return matmul_oracle
+
+
+@pytest.fixture(scope="session")
+def usable() -> Callable[..., list[str]]:
+    """`usable(multiplier, k=4096)`: the paths that must be possible for sums of k products, by rules of its own."""
+
+    def paths(multiplier: Multiplier, k: int = 4096) -> list[str]:
+        table = multiplier.table.astype(np.int64)
+        factors = torch_factors(multiplier)
+        fits = bool(native_variants()) and int(np.abs(table).max()) * max(k, 1) < 2**31
+        narrow = int((table.max(axis=0) - table.min(axis=0)).max()) < 2**16
+        possible = {
+            "factorised": factors is not None,
+            "native_factorised": fits and factors is not None and table.any(),
+            "native_lookup": fits and narrow,
+        }
+        return [path for path in PATHS if possible.get(path, True)]
+
+    return paths
 
 
 @pytest.fixture(scope="session")

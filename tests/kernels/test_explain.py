@@ -19,7 +19,13 @@ IMAGE = torch.zeros(1, 2, 5, 5, dtype=torch.int8)
 KERNEL = torch.zeros(4, 2, 3, 3, dtype=torch.int8)
 
 
-def test_low_rank_takes_the_factorised_path_and_full_rank_the_look_up(table):
+@pytest.fixture
+def no_native(monkeypatch):
+    """As after a source install without a compiler."""
+    monkeypatch.setattr("axdnn.kernels.plan.native_variants", lambda: ())
+
+
+def test_low_rank_takes_the_factorised_path_and_full_rank_the_look_up(table, no_native):
     plan = explain(EXACT, 10000, 576, 64)
     assert (plan.path, plan.floats, plan.rank, plan.result) == ("factorised", "float32", 1, "int32")
     assert "rank 1" in plan.reason
@@ -44,11 +50,12 @@ def test_the_path_that_explain_names_runs(monkeypatch, path):
         ("dispatch", "matmul_factorised"),
         ("dispatch", "matmul_lookup"),
         ("dispatch", "matmul_reference"),
+        ("dispatch", "matmul_native"),
     ):
         function = getattr(kernels.dispatch, name)
         monkeypatch.setattr(
             f"axdnn.kernels.{module}.{name}",
-            lambda *a, f=function, n=name: ran.append(n.removeprefix("matmul_")) or f(*a),
+            lambda *a, f=function, n=name: ran.append(a[-1] if "native" in n else n.removeprefix("matmul_")) or f(*a),
         )
     approx_matmul(INT8, INT8, EXACT, path=path)
     plan = explain(EXACT, 2, 3, 2, path)
@@ -60,9 +67,12 @@ def test_the_path_that_explain_names_runs(monkeypatch, path):
 @pytest.mark.parametrize("path", PATHS)
 def test_the_path_that_explain_names_runs_for_convolutions(monkeypatch, path):
     ran = []
-    for name in ("conv2d_factorised", "matmul_lookup", "conv2d_reference"):
+    for name in ("conv2d_factorised", "matmul_lookup", "conv2d_reference", "conv2d_native"):
         function = getattr(kernels.conv, name)
-        monkeypatch.setattr(f"axdnn.kernels.conv.{name}", lambda *a, f=function, n=name: ran.append(n) or f(*a))
+        monkeypatch.setattr(
+            f"axdnn.kernels.conv.{name}",
+            lambda *a, f=function, n=name: ran.append(a[-1] if "native" in n else n) or f(*a),
+        )
     approx_conv2d(IMAGE, KERNEL, EXACT, path=path)
     assert ran[0].endswith(explain(EXACT, 9, 18, 4, path).path)
     assert len(ran) == 1
@@ -71,7 +81,7 @@ def test_the_path_that_explain_names_runs_for_convolutions(monkeypatch, path):
 def test_every_library_circuit_has_an_exact_path():
     for row in list_multipliers():
         plan = explain(load_multiplier(row.name), 1000, 1000, 64)
-        assert plan.path in ("factorised", "lookup")
+        assert plan.path in ("factorised", "lookup", "native_factorised", "native_lookup")
         assert plan.reason
 
 

@@ -90,7 +90,8 @@ def test_sums_that_wrap_on_the_way_come_back():
     assert torch.equal(matmul_int8(factors, x, w, torch.int32).long(), whole)
 
 
-def test_the_dispatcher_takes_it_for_wide_layers_and_says_so():
+def test_the_dispatcher_takes_it_for_wide_layers_and_says_so(monkeypatch):
+    monkeypatch.setattr("axdnn.kernels.plan.native_variants", lambda: ())
     plan = explain("mul8u_R36", m=4096, k=2304, n=256)
     assert (plan.path, plan.floats) == ("factorised", "int8")
     assert "8-bit digits" in plan.reason

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from axdnn.kernels import ABSENT, APPROXIMATE, EXACT, PATHS, approx_conv2d, approx_matmul, torch_factors
+from axdnn.kernels import ABSENT, APPROXIMATE, EXACT, PATHS, approx_conv2d, approx_matmul
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, UnknownNameError
 
@@ -33,12 +33,12 @@ def literal(multiplier, x, w, terms):
 
 @pytest.mark.parametrize("name", [*CIRCUITS, "user"])
 @pytest.mark.parametrize("path", PATHS)
-def test_matmul_equals_the_literal_sum(name, path, table, codes):
+def test_matmul_equals_the_literal_sum(name, path, table, codes, usable):
     multiplier = circuit(name, table)
     x, w = codes(multiplier, "a", 7, 31), codes(multiplier, "w", 5, 31, seed=1)
     terms = torch.randint(0, 3, (31,), generator=torch.Generator().manual_seed(2)).to(torch.uint8)
-    if path == "factorised" and torch_factors(multiplier) is None:
-        with pytest.raises(InvalidInputError, match="factorised"):
+    if path not in usable(multiplier, 31):
+        with pytest.raises(InvalidInputError, match=path):
             approx_matmul(x, w, multiplier, path=path, terms=terms)
         return
     got = approx_matmul(x, w, multiplier, path=path, terms=terms)
@@ -47,7 +47,7 @@ def test_matmul_equals_the_literal_sum(name, path, table, codes):
 
 @pytest.mark.parametrize("name", [*CIRCUITS, "user"])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_convolution_equals_matmul_of_windows(name, groups, table, codes):
+def test_convolution_equals_matmul_of_windows(name, groups, table, codes, usable):
     multiplier = circuit(name, table)
     x, w = codes(multiplier, "a", 2, 4, 6, 5), codes(multiplier, "w", 6, 4 // groups, 3, 2, seed=1)
     k = w[0].numel()
@@ -56,9 +56,7 @@ def test_convolution_equals_matmul_of_windows(name, groups, table, codes):
     options = {"stride": (2, 1), "padding": (1, 1), "groups": groups, "pad_code": pad}
     padded = torch.full((2, 4, 8, 7), pad, dtype=x.dtype)
     padded[:, :, 1:-1, 1:-1] = x
-    for path in PATHS:
-        if path == "factorised" and torch_factors(multiplier) is None:
-            continue
+    for path in usable(multiplier, k):
         got = approx_conv2d(x, w, multiplier, path=path, terms=terms, **options)
         for b, g, i, j in np.ndindex(2, groups, got.shape[2], got.shape[3]):
             c, o = 4 // groups, 6 // groups

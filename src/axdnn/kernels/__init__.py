@@ -1,11 +1,13 @@
 """Products of approximate operands as exact integers: reference, factorised and look-up paths behind one call."""
 
 from axdnn.kernels.conv import approx_conv2d, conv_output_size, unfold
-from axdnn.kernels.dispatch import PATHS, Path, Plan, approx_matmul, explain
+from axdnn.kernels.dispatch import approx_matmul
 from axdnn.kernels.factorised import torch_factors
+from axdnn.kernels.native import native_variants
+from axdnn.kernels.plan import PATHS, Path, Plan, explain
 from axdnn.kernels.terms import ABSENT, APPROXIMATE, EXACT
 
 __all__ = [
     "ABSENT", "APPROXIMATE", "EXACT", "PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "conv_output_size",
-    "explain", "torch_factors", "unfold",
+    "explain", "native_variants", "torch_factors", "unfold",
 ]  # fmt: skip

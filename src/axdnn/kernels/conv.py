@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from axdnn.kernels.bounds import plain_arithmetic
 from axdnn.kernels.codes import accumulator_dtype, check_codes, check_pad_code, table_index
-from axdnn.kernels.dispatch import Path, explain, terms_dtype
+from axdnn.kernels.dispatch import terms_dtype
 from axdnn.kernels.factorised import (
     conv2d_factorised,
     conv_output_size,
@@ -17,6 +17,8 @@ from axdnn.kernels.factorised import (
 )
 from axdnn.kernels.int8 import conv2d_int8, int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
+from axdnn.kernels.native_calls import conv2d_native
+from axdnn.kernels.plan import Path, explain
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
 from axdnn.multipliers import load_multiplier
@@ -71,8 +73,8 @@ def approx_conv2d(
         x = functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad_row)
     kinds = None if terms is None else check_terms(terms, w[0].numel(), groups)
     if kinds is not None:
-        return _with_terms(multiplier, x.contiguous(), w_codes, kinds, (stride_h, stride_w), dilations, path)
-    return _conv(multiplier, x.contiguous(), w, (stride_h, stride_w), dilations, groups, path)
+        return _with_terms(multiplier, x, w_codes, kinds, (stride_h, stride_w), dilations, path)
+    return _conv(multiplier, x, w, (stride_h, stride_w), dilations, groups, path)
 
 
 def _with_terms(
@@ -116,6 +118,9 @@ def _conv(
     plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device), window=window)
     if 0 in (batch, c_out, k):
         return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=x.device)
+    if plan.path.startswith("native"):
+        return conv2d_native(multiplier, x, w, stride, dilation, groups, plan.path)
+    x = x.contiguous()
     if plan.path == "reference":
         sums = conv2d_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy(), stride, dilation, groups)
         return torch.from_numpy(sums).to(x.device, dtype)

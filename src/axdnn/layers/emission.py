@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from axdnn.kernels.requantise import Codes, Levels, add_codes, requantise
 from axdnn.quant import PASSING_OPS, CapturedModel, Encoding
 
 
@@ -36,6 +37,24 @@ class Emission:
             new_low = new_high = self.low if below else self.high
         return Emission(self.encoding, new_low, new_high)
 
+    @property
+    def levels(self) -> Levels | None:
+        """What the levels of the codes are clamped to and how they become codes; None for real values."""
+        if self.encoding is None:
+            return None
+        size = self.encoding.level_scale
+        low, high = self.encoding.level_bounds
+        if self.low is not None:
+            low = min(max(low, round(self.low / size)), high)
+        if self.high is not None:
+            high = max(min(high, round(self.high / size)), low)
+        return Levels(low, high, 1 << self.encoding.step_bits, self.encoding.zero_point, self.encoding.signed)
+
+    def level_unit(self, multiplier: torch.Tensor | None) -> torch.Tensor:
+        """Return levels (or, without an encoding, real value) of one unit of a value, float32."""
+        unit = torch.ones((), dtype=torch.float64) if multiplier is None else multiplier
+        return (unit if self.encoding is None else unit / self.encoding.level_scale).float()
+
     def emit(self, value: torch.Tensor, multiplier: torch.Tensor | None = None) -> torch.Tensor:
         """Turn a float32 value (times `multiplier`, when given) into codes: scale, round half to even, clamp.
 
@@ -43,18 +62,35 @@ class Emission:
             value: float32 sums or real values.
             multiplier: float64 real value of one unit of `value`, broadcastable; None means 1.
         """
-        unit = torch.ones((), dtype=torch.float64) if multiplier is None else multiplier
-        if self.encoding is None:
-            real = value * unit.float()
-            return real if self.low is None and self.high is None else torch.clamp(real, self.low, self.high)
-        size = self.encoding.level_scale
-        low, high = self.encoding.level_bounds
-        if self.low is not None:
-            low = min(max(low, round(self.low / size)), high)
-        if self.high is not None:
-            high = max(min(high, round(self.high / size)), low)
-        levels = (value * (unit / size).float()).round_().clamp_(low, high)
-        return self.encoding.code_of(levels)
+        scaled, levels = value * self.level_unit(multiplier), self.levels
+        if self.encoding is None or levels is None:
+            return scaled if self.low is None and self.high is None else torch.clamp(scaled, self.low, self.high)
+        return self.encoding.code_of(scaled.round_().clamp_(levels.low, levels.high))
+
+    def emit_sums(
+        self, sums: torch.Tensor, constant: torch.Tensor, multiplier: torch.Tensor, dim: int, literal: bool = False
+    ) -> torch.Tensor:
+        """Turn a layer's sums plus a constant for each channel into codes, by the native kernels where they can.
+
+        Args:
+            sums: int32 or int64.
+            constant: int32 `(c,)` where the total fits int32, else int64.
+            multiplier: float64 real value of one unit, `(c,)`.
+            dim: of the channels, 1 of `(b, c, h, w)` or -1.
+            literal: leave the native kernels out.
+        """
+        levels = self.levels
+        if not literal and levels is not None and sums.dtype == constant.dtype == torch.int32:
+            codes = requantise(sums, constant, self.level_unit(multiplier), levels, dim)
+            if codes is not None:
+                return codes
+        shape = (-1, 1, 1) if dim == 1 else (-1,)
+        return self.emit((sums + constant.view(shape)).to(torch.float32), multiplier.view(shape))
+
+    def emit_sum_of(self, a: Codes, b: Codes) -> torch.Tensor | None:
+        """Return the sum of two tensors of codes in this form, or None where the native kernels cannot do it."""
+        levels = self.levels
+        return None if levels is None else add_codes(a, b, self.level_unit(None), levels)
 
 
 def requests_of(

@@ -115,14 +115,20 @@ class IntegerLayer(nn.Module):
             codes: activations `(b, c_in, h, w)` or `(b, ..., in)`.
             path: kernel path.
         """
-        return self._corrected(codes, self.shift + self.bias, path)
+        sums, constant = self.open_sums(codes, path)
+        return sums + self._channel(constant, sums)
 
     def raw_sums(self, codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
         """Return exact sums with zero-point corrections and without bias, of the same types."""
-        return self._corrected(codes, self.shift, path)
+        sums, constant = self._open(codes, self.shift, path)
+        return sums + self._channel(constant, sums)
 
-    def _corrected(self, codes: torch.Tensor, constant: torch.Tensor, path: Path) -> torch.Tensor:
-        """Return sums plus a constant for each channel, int64 `(c_out,)`; skipped channels are 0."""
+    def open_sums(self, codes: torch.Tensor, path: Path = "auto") -> tuple[torch.Tensor, torch.Tensor]:
+        """Return sums and what is still to be added for each channel, both int32 where the total is proven to fit."""
+        return self._open(codes, self.shift + self.bias, path)
+
+    def _open(self, codes: torch.Tensor, constant: torch.Tensor, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return sums and an int64 constant `(c_out,)` of one type that holds their total; skipped channels are 0."""
         a: dict[str, Any] = self.node.attrs
         if self.node.op == "linear":
             lead = codes.shape[:-1]
@@ -134,13 +140,13 @@ class IntegerLayer(nn.Module):
                 codes, self.w_codes, self.multiplier, a["stride"], a["padding"], a["dilation"], a["groups"],
                 self.coding.encoding.zero_point, path=path, terms=self.terms,
             )  # fmt: skip
-        fits = raw.dtype == torch.int32 and self._peak + int(constant.abs().max()) < 2**31
-        total = raw + self._channel(constant.to(torch.int32 if fits else torch.int64), raw)
         if self.coding.w_zero:
-            total = total - self._activation_sums(codes)
+            raw = raw - self._activation_sums(codes)
+        fits = raw.dtype == torch.int32 and self._peak + int(constant.abs().max()) < 2**31
         if len(self.skipped):
-            total.index_fill_(1 if self.node.op == "conv2d" else -1, self.skipped, 0)
-        return total
+            raw = raw.index_fill(1 if self.node.op == "conv2d" else -1, self.skipped, 0)
+            constant = constant.index_fill(0, self.skipped, 0)
+        return (raw, constant.to(torch.int32)) if fits else (raw.to(torch.int64), constant)
 
     def real(self, sums: torch.Tensor) -> torch.Tensor:
         """Return the real value of sums, float32."""

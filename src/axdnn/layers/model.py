@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from axdnn.kernels import Path
+from axdnn.kernels.requantise import Codes
 from axdnn.layers.emission import Emission, requests_of
 from axdnn.layers.integer import IntegerLayer
 from axdnn.quant import PASSING_OPS, CapturedModel, Encoding, Node, pool_count, pool_sum
@@ -111,11 +112,16 @@ class ApproxModel(nn.Module):
             codes = values[node.inputs[0]][Emission(layer.coding.encoding)]
             if at_layer is not None:
                 at_layer(layer, codes)
-            sums = layer.sums(codes, self.path).to(torch.float32)
-            unit = layer.scale.double().view(-1, 1, 1) if node.op == "conv2d" else layer.scale.double()
-            return {e: e.emit(sums, unit) for e in wanted}
+            sums, constant = layer.open_sums(codes, self.path)
+            dim, literal = 1 if node.op == "conv2d" else -1, self.path == "reference"
+            return {e: e.emit_sums(sums, constant, layer.scale.double(), dim, literal) for e in wanted}
         if node.op in PASSING_OPS:
             return {e: self._pass(node, e, values) for e in wanted}
+        if node.op == "add" and self.path != "reference":
+            pair = [Codes(c, e.zero_point, e.scale) for c, e in (self._codes(node, i, values) for i in range(2))]
+            summed = {e: e.emit_sum_of(*pair) for e in wanted}
+            if None not in summed.values():
+                return summed
         value, unit_or_none = self._exact(node, values)
         return {e: e.emit(value, unit_or_none) for e in wanted}
 

@@ -1,6 +1,6 @@
 """Draw importance by unit beside the paper's readings, from the committed results of `networks.py`.
 
-python benchmarks/profile.py          # writes docs/figures/profile.png
+python benchmarks/conductance_profile.py  # writes docs/figures/profile.png
 """
 
 from __future__ import annotations

@@ -1,0 +1,149 @@
+// The digit path for AVX-512 with byte products (VNNI) and for tile registers (AMX).
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "cpu.h"
+#include "digits.h"
+
+#define AXDNN_512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define AXDNN_VNNI_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define AXDNN_VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
+#define AXDNN_AMX_TARGET __attribute__((target("avx512f,avx512bw,amx-tile,amx-int8")))
+
+namespace axdnn {
+namespace {
+
+AXDNN_512 void add_512(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out,
+                       int64_t out_stride) {
+  const __m512i factor = _mm512_set1_epi32(scale);
+  for (int64_t j = 0; j < columns; j += 16) {
+    const __mmask16 kept = columns - j >= 16 ? 0xffff : static_cast<__mmask16>((1u << (columns - j)) - 1);
+    for (int64_t i = 0; i < rows; ++i) {
+      __m512i sums = _mm512_loadu_si512(scratch + i * kTile + j);
+      if (scale != 1) sums = _mm512_mullo_epi32(sums, factor);
+      int32_t *to = out + i * out_stride + j;
+      _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(_mm512_maskz_loadu_epi32(kept, to), sums));
+    }
+  }
+}
+
+void map_plain(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
+}
+
+AXDNN_VBMI void map_vbmi(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
+  const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
+  const __m512i t2 = _mm512_loadu_si512(table + 128), t3 = _mm512_loadu_si512(table + 192);
+  for (int64_t i = 0; i < count; i += 64) {
+    const __mmask64 kept = count - i >= 64 ? ~0ull : (1ull << (count - i)) - 1;
+    const __m512i code = _mm512_maskz_loadu_epi8(kept, from + i);
+    const __m512i low = _mm512_permutex2var_epi8(t0, code, t1), high = _mm512_permutex2var_epi8(t2, code, t3);
+    _mm512_mask_storeu_epi8(to + i, kept, _mm512_mask_blend_epi8(_mm512_movepi8_mask(code), low, high));
+  }
+}
+
+void map_512(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
+  (features().permutes ? map_vbmi : map_plain)(table, from, count, to);
+}
+
+// Eight rows at a time: four bytes of a row are broadcast against sixteen columns of four terms each.
+template <int kRows, int kPanels>
+AXDNN_VNNI_TARGET inline void rows_vnni(const int8_t *a, int64_t lda, const int8_t *b, int64_t panel_bytes,
+                                        int64_t steps, int32_t *scratch) {
+  __m512i sums[kRows][kPanels];
+  for (auto &row : sums)
+    for (auto &sum : row) sum = _mm512_setzero_si512();
+  for (int64_t k = 0; k < steps * kStep / 4; ++k) {
+    __m512i right[kPanels];
+    for (int p = 0; p < kPanels; ++p) right[p] = _mm512_loadu_si512(b + p * panel_bytes + k * 4 * kPanel);
+    for (int i = 0; i < kRows; ++i) {
+      int32_t four;
+      __builtin_memcpy(&four, a + i * lda + 4 * k, 4);
+      const __m512i left = _mm512_set1_epi32(four);
+      for (int p = 0; p < kPanels; ++p) sums[i][p] = _mm512_dpbusd_epi32(sums[i][p], left, right[p]);
+    }
+  }
+  for (int i = 0; i < kRows; ++i)
+    for (int p = 0; p < kPanels; ++p) _mm512_storeu_si512(scratch + i * kTile + p * kPanel, sums[i][p]);
+}
+
+void kernel_vnni(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes, int64_t panels,
+                 int64_t steps, int32_t *scratch) {
+  for (int64_t i = 0; i < rows; i += 8) {  // the buffer of a goes on to a multiple of kTile rows
+    if (panels == 2) rows_vnni<8, 2>(a + i * lda, lda, b, panel_bytes, steps, scratch + i * kTile);
+    else rows_vnni<8, 1>(a + i * lda, lda, b, panel_bytes, steps, scratch + i * kTile);
+  }
+}
+
+struct alignas(64) TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+const volatile TileConfig tile_config;  // a local one is left unwritten: GCC 12 takes no note that it is read
+
+AXDNN_AMX_TARGET void begin_amx() { _tile_loadconfig(const_cast<const TileConfig *>(&tile_config)); }
+
+AXDNN_AMX_TARGET void end_amx() { _tile_release(); }
+
+// Tiles 0 to 3 hold the sums of two blocks of rows and two panels, 4 and 5 the rows, 6 and 7 the panels.
+AXDNN_AMX_TARGET void kernel_amx(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes,
+                                 int64_t panels, int64_t steps, int32_t *scratch) {
+  const int8_t *lower = a + kPanel * lda, *second = b + panel_bytes;
+  constexpr int64_t scratch_stride = kTile * sizeof(int32_t);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  if (rows > kPanel && panels == 2) {
+    for (int64_t s = 0; s < steps; ++s) {
+      _tile_loadd(4, a + s * kStep, lda);
+      _tile_loadd(6, b + s * kStepBytes, 64);
+      _tile_dpbssd(0, 4, 6);
+      _tile_loadd(5, lower + s * kStep, lda);
+      _tile_dpbssd(2, 5, 6);
+      _tile_loadd(7, second + s * kStepBytes, 64);
+      _tile_dpbssd(1, 4, 7);
+      _tile_dpbssd(3, 5, 7);
+    }
+  } else if (panels == 2) {
+    for (int64_t s = 0; s < steps; ++s) {
+      _tile_loadd(4, a + s * kStep, lda);
+      _tile_loadd(6, b + s * kStepBytes, 64);
+      _tile_dpbssd(0, 4, 6);
+      _tile_loadd(7, second + s * kStepBytes, 64);
+      _tile_dpbssd(1, 4, 7);
+    }
+  } else if (rows > kPanel) {
+    for (int64_t s = 0; s < steps; ++s) {
+      _tile_loadd(6, b + s * kStepBytes, 64);
+      _tile_loadd(4, a + s * kStep, lda);
+      _tile_dpbssd(0, 4, 6);
+      _tile_loadd(5, lower + s * kStep, lda);
+      _tile_dpbssd(2, 5, 6);
+    }
+  } else {
+    for (int64_t s = 0; s < steps; ++s) {
+      _tile_loadd(6, b + s * kStepBytes, 64);
+      _tile_loadd(4, a + s * kStep, lda);
+      _tile_dpbssd(0, 4, 6);
+    }
+  }
+  _tile_stored(0, scratch, scratch_stride);
+  if (panels == 2) _tile_stored(1, scratch + kPanel, scratch_stride);
+  if (rows > kPanel) {
+    _tile_stored(2, scratch + kPanel * kTile, scratch_stride);
+    if (panels == 2) _tile_stored(3, scratch + kPanel * kTile + kPanel, scratch_stride);
+  }
+}
+
+void nothing() {}
+
+}  // namespace
+
+const Variant vnni_variant = {kernel_vnni, add_512, map_512, true, nothing, nothing};
+const Variant amx_variant = {kernel_amx, add_512, map_512, false, begin_amx, end_amx};
+
+}  // namespace axdnn
+#endif

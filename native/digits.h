@@ -1,0 +1,41 @@
+// Pieces of the digit path that exist once for each variant.
+#ifndef AXDNN_DIGITS_H
+#define AXDNN_DIGITS_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace axdnn {
+
+constexpr int64_t kTile = 32;   // rows and columns of the block that a kernel computes at once
+constexpr int64_t kPanel = 16;  // columns of a panel of packed weights
+constexpr int64_t kStep = 64;   // terms of a step
+// Packed weights of a panel: (steps, kStep / 4, kPanel, 4) bytes, so that four terms of a column are neighbours.
+constexpr int64_t kStepBytes = kStep * kPanel;
+
+// scratch (kTile, kTile) = a (rows, steps * kStep; row stride lda) times one or two panels of packed weights.
+// Rows beyond `rows`, rounded up to kPanel, and columns of a missing panel are left alone.
+using Kernel = void (*)(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes,
+                        int64_t panels, int64_t steps, int32_t *scratch);
+
+// out[i * out_stride + j] += scale * scratch[i][j], modulo 2^32.
+using Adder = void (*)(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out,
+                       int64_t out_stride);
+
+// to[i] = table[from[i]].
+using Mapper = void (*)(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to);
+
+struct Variant {
+  Kernel kernel;
+  Adder add;
+  Mapper map;
+  bool unsigned_left;   // the kernel takes a + 128 as unsigned bytes
+  void (*begin)();      // once a thread, before the first kernel
+  void (*end)();
+};
+
+extern const Variant portable_variant, avx2_variant, vnni_variant, amx_variant;
+
+}  // namespace axdnn
+
+#endif

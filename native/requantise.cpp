@@ -1,0 +1,116 @@
+// From sums to the next layer's codes: bias, scale, rounding half to even, clamping; and the addition of two tensors.
+//
+// Every step is one IEEE float32 operation (the build forbids contraction), so the codes are those of the same steps in
+// torch. Clamping to whole bounds before rounding gives what clamping after it does, and keeps the value where adding
+// 1.5 * 2^23 rounds it to a whole number.
+#include <new>
+
+#include "axdnn_kernels.h"
+#include "cpu.h"
+#include "threads.h"
+
+namespace axdnn {
+namespace {
+
+#define AXDNN_INLINE __attribute__((always_inline)) inline
+constexpr float kRounder = 12582912.0f;
+constexpr int64_t kAtOnce = 1 << 16;  // elements of a piece of work
+
+AXDNN_INLINE uint8_t code_of(float level, const axdnn_coding &c) {
+  level = level < c.low ? c.low : level;
+  level = level > c.high ? c.high : level;
+  const int32_t whole = static_cast<int32_t>((level + kRounder) - kRounder);
+  return static_cast<uint8_t>(whole * c.step + c.zero);
+}
+
+struct Sums {
+  const int32_t *sums, *bias;
+  const float *unit;
+  int64_t channels;
+  axdnn_coding coding;
+  uint8_t *codes;
+};
+
+AXDNN_INLINE void requantise(const Sums &s, int64_t begin, int64_t end) {
+  const axdnn_coding coding = s.coding;
+  for (int64_t row = begin; row < end; ++row) {
+    const int32_t *sums = s.sums + row * s.channels;
+    uint8_t *codes = s.codes + row * s.channels;
+    for (int64_t i = 0; i < s.channels; ++i) {
+      const int32_t sum = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(s.bias[i]));
+      codes[i] = code_of(static_cast<float>(sum) * s.unit[i], coding);
+    }
+  }
+}
+
+struct Addends {
+  const uint8_t *a, *b;
+  axdnn_addend first, second;
+  float inverse;
+  axdnn_coding coding;
+  uint8_t *codes;
+};
+
+AXDNN_INLINE float value_of(uint8_t code, const axdnn_addend &from) {
+  return (static_cast<float>(static_cast<int32_t>(static_cast<uint8_t>(code ^ from.flip))) - from.zero) * from.scale;
+}
+
+AXDNN_INLINE void add(const Addends &s, int64_t begin, int64_t end) {
+  const axdnn_coding coding = s.coding;
+  const axdnn_addend first = s.first, second = s.second;
+  const float inverse = s.inverse;
+  for (int64_t i = begin; i < end; ++i)
+    s.codes[i] = code_of((value_of(s.a[i], first) + value_of(s.b[i], second)) * inverse, coding);
+}
+
+// The same loops, compiled for each kind of vector register.
+void requantise_portable(const Sums &s, int64_t begin, int64_t end) { requantise(s, begin, end); }
+void add_portable(const Addends &s, int64_t begin, int64_t end) { add(s, begin, end); }
+#if defined(__x86_64__)
+#define AXDNN_512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+__attribute__((target("avx2"))) void requantise_avx2(const Sums &s, int64_t b, int64_t e) { requantise(s, b, e); }
+__attribute__((target("avx2"))) void add_avx2(const Addends &s, int64_t b, int64_t e) { add(s, b, e); }
+AXDNN_512 void requantise_512(const Sums &s, int64_t b, int64_t e) { requantise(s, b, e); }
+AXDNN_512 void add_512(const Addends &s, int64_t b, int64_t e) { add(s, b, e); }
+#else
+#define requantise_avx2 requantise_portable
+#define requantise_512 requantise_portable
+#define add_avx2 add_portable
+#define add_512 add_portable
+#endif
+
+template <typename Job, typename Loop>
+int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t threads, const Loop (&loops)[3]) {
+  const Loop loop = loops[features().vnni ? 2 : features().avx2 ? 1 : 0];
+  try {
+    in_parallel((count + at_once - 1) / at_once, threads, [&](int64_t begin, int64_t end) {
+      loop(job, begin * at_once, std::min(end * at_once, count));
+    });
+  } catch (const std::bad_alloc &) {
+    return AXDNN_NO_MEMORY;
+  }
+  return AXDNN_OK;
+}
+
+}  // namespace
+}  // namespace axdnn
+
+extern "C" int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t channels, const int32_t *bias,
+                                    const float *unit, const axdnn_coding *coding, uint8_t *codes, int32_t threads) {
+  using namespace axdnn;
+  if (rows < 0 || channels < 1 || threads < 1) return AXDNN_BAD_SHAPE;
+  using Loop = void (*)(const Sums &, int64_t, int64_t);
+  const Loop loops[] = {requantise_portable, requantise_avx2, requantise_512};
+  const int64_t at_once = std::max<int64_t>(1, kAtOnce / channels);
+  return share_out(Sums{sums, bias, unit, channels, *coding, codes}, rows, at_once, threads, loops);
+}
+
+extern "C" int32_t axdnn_add(const uint8_t *a, const uint8_t *b, int64_t count, const axdnn_addend *first,
+                             const axdnn_addend *second, float inverse, const axdnn_coding *coding, uint8_t *codes,
+                             int32_t threads) {
+  using namespace axdnn;
+  if (count < 0 || threads < 1) return AXDNN_BAD_SHAPE;
+  using Loop = void (*)(const Addends &, int64_t, int64_t);
+  const Loop loops[] = {add_portable, add_avx2, add_512};
+  return share_out(Addends{a, b, *first, *second, inverse, *coding, codes}, count, kAtOnce, threads, loops);
+}

@@ -1,0 +1,36 @@
+// Work shared out to threads that live for one call.
+#ifndef AXDNN_THREADS_H
+#define AXDNN_THREADS_H
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <thread>
+#include <vector>
+
+namespace axdnn {
+
+// Calls work(begin, end) on `threads` contiguous parts of [0, count); rethrows the first exception.
+template <typename Work>
+void in_parallel(int64_t count, int32_t threads, const Work &work) {
+  const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(threads, count));
+  if (parts == 1) return work(int64_t{0}, count);
+  std::vector<std::exception_ptr> failed(parts);
+  const auto part = [&](int64_t i) {
+    try {
+      work(count * i / parts, count * (i + 1) / parts);
+    } catch (...) {
+      failed[i] = std::current_exception();
+    }
+  };
+  std::vector<std::thread> others;
+  for (int64_t i = 1; i < parts; ++i) others.emplace_back(part, i);
+  part(0);
+  for (std::thread &other : others) other.join();
+  for (const std::exception_ptr &error : failed)
+    if (error) std::rethrow_exception(error);
+}
+
+}  // namespace axdnn
+
+#endif

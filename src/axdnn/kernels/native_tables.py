@@ -1,0 +1,76 @@
+"""Tables as the native kernels take them: digit pairs of factors, or bytes of entries."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from axdnn.kernels.int8 import Int8Factors, int8_factors
+from axdnn.kernels.native import NativeDigits, NativePlanes
+from axdnn.kernels.terms import exact_of
+from axdnn.records import Multiplier
+
+WIDEST_BYTES = 2
+
+
+class NativeTable(NamedTuple):
+    """How a table is looked up.
+
+    Attributes:
+        planes: bytes of the entries, or of what an exact product leaves of them.
+        exact: digits of the exact product, or None if the planes hold whole entries.
+    """
+
+    planes: NativePlanes
+    exact: NativeDigits | None
+
+
+@lru_cache(maxsize=512)
+def native_digits(multiplier: Multiplier) -> NativeDigits | None:
+    """Return the table as digit pairs, or None if it has no useful integer factors."""
+    factors = int8_factors(multiplier)
+    return None if factors is None or not factors.groups else _laid_out(factors)
+
+
+def _laid_out(factors: Int8Factors) -> NativeDigits:
+    sizes = torch.tensor([group.f.shape[1] for group in factors.groups])
+    scales = _wrapped(torch.tensor([group.scale % 2**32 for group in factors.groups]))
+    f, g = (torch.cat([group[side] for group in factors.groups], dim=1).T for side in (1, 2))
+    return NativeDigits(sizes, scales, f, g, _wrapped(factors.shift))
+
+
+def _wrapped(values: torch.Tensor) -> torch.Tensor:
+    """Return int64 values modulo 2^32 as int32."""
+    return ((values + 2**31) % 2**32 - 2**31).to(torch.int32)
+
+
+@lru_cache(maxsize=512)
+def native_table(multiplier: Multiplier) -> NativeTable | None:
+    """Return the table as bytes, or None if an entry needs more than two beyond the least of its column.
+
+    Where the table stays close to the exact product, one byte holds the difference, which is cheaper to look up, and
+    digits multiply exactly.
+    """
+    table = multiplier.table.astype(np.int64)
+    error = table - multiplier.exact_table
+    if _bytes(table) == 1 or _bytes(error) > 1:
+        return NativeTable(_planes(table), None) if _bytes(table) <= WIDEST_BYTES else None
+    return NativeTable(_planes(error), native_digits(exact_of(multiplier)))
+
+
+def _bytes(table: np.ndarray) -> int:
+    """Bytes that the widest column needs."""
+    span = int((table.max(axis=0) - table.min(axis=0)).max())
+    return max(1, (span.bit_length() + 7) // 8)
+
+
+def _planes(table: np.ndarray) -> NativePlanes:
+    base = table.min(axis=0)
+    planes = np.stack([(table - base) >> (8 * p) & 255 for p in range(_bytes(table))])  # (count, x, w)
+    return NativePlanes(
+        torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)).astype(np.uint8)),
+        _wrapped(torch.from_numpy(base)),
+    )

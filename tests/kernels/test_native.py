@@ -1,0 +1,219 @@
+"""Native kernels: every variant, all 65,536 products, every block boundary, and what happens without them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axdnn.kernels import approx_conv2d, explain, native_variants
+from axdnn.kernels.native import conv_digits, conv_lookup, has_permutes
+from axdnn.kernels.native_tables import native_digits, native_table
+from axdnn.multipliers import list_multipliers, load_multiplier
+from axdnn.records import Multiplier
+
+NAMES = sorted(row.name for row in list_multipliers("evoapprox8b"))
+ALL = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
+LOOKUPS = [False, *([True] if has_permutes() else [])]
+
+
+def test_they_are_there():
+    """Compiled when axdnn was installed; without a compiler this is where one hears of it."""
+    assert native_variants()[0] == "portable"
+
+
+def circuits(name: str) -> list[Multiplier]:
+    found = load_multiplier(name)
+    return [found, found.sign_magnitude()] if found.coding == "unsigned" else [found]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_65536_products(name):
+    for circuit in circuits(name):
+        digits, table = native_digits(circuit), native_table(circuit)
+        assert table is not None, "no entry of an 8-bit multiplier spans more than two bytes"
+        found = []
+        if digits is not None:
+            found += [conv_digits(digits, ALL, ALL, variant=v).view(256, 256) for v in native_variants()]
+        for permutes in LOOKUPS:
+            exact = None if table.exact is None else conv_digits(table.exact, ALL, ALL)
+            found.append(conv_lookup(table.planes, ALL, ALL, out=exact, permutes=permutes).view(256, 256))
+        for products in found:
+            assert np.array_equal(products.numpy(), circuit.table)
+
+
+def windows(x: torch.Tensor, w: torch.Tensor, table: np.ndarray, stride, dilation, groups) -> torch.Tensor:
+    """Sums of table entries in int64 by NumPy, one term at a time; `(b, o, h, w)`."""
+    xi, wi = x.numpy().astype(int), w.numpy().astype(int)
+    o, c, kh, kw = wi.shape
+    out_h = (xi.shape[2] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
+    out_w = (xi.shape[3] - dilation[1] * (kw - 1) - 1) // stride[1] + 1
+    sums = np.zeros((len(xi), o, out_h, out_w), dtype=np.int64)
+    for n in range(o):
+        first = n // (o // groups) * c
+        for i, y, z in np.ndindex(c, kh, kw):
+            rows = slice(y * dilation[0], y * dilation[0] + (out_h - 1) * stride[0] + 1, stride[0])
+            columns = slice(z * dilation[1], z * dilation[1] + (out_w - 1) * stride[1] + 1, stride[1])
+            sums[:, n] += table[xi[:, first + i, rows, columns], wi[n, i, y, z]]
+    return torch.from_numpy(sums)
+
+
+def check(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, stride=(1, 1), dilation=(1, 1), groups=1) -> None:
+    expected = windows(x, w, circuit.table.astype(np.int64), stride, dilation, groups).permute(0, 2, 3, 1)
+    steps = (stride, dilation, groups)
+    digits, table = native_digits(circuit), native_table(circuit)
+    if digits is not None:
+        inner = x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1)
+        for variant in native_variants():
+            assert torch.equal(conv_digits(digits, *inner, *steps, variant=variant).long(), expected), variant
+    assert table is not None
+    for permutes in LOOKUPS:
+        exact = None
+        if table.exact is not None:
+            exact = conv_digits(table.exact, x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1), *steps)
+        assert torch.equal(conv_lookup(table.planes, x, w, *steps, out=exact, permutes=permutes).long(), expected)
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+# (batch, channels, height, width), (outputs, kernel_h, kernel_w), stride, dilation, groups: panels of 16, tiles of 32,
+# steps of 64 terms, pieces of 1,024, chunks of 1,536, 256 looked-up terms and pixels, 512 windows at once.
+SHAPES = {
+    "one of everything": ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1, 1), 1),
+    "whole panels and steps": ((2, 64, 4, 8), (32, 1, 1), (1, 1), (1, 1), 1),
+    "a little more": ((1, 65, 3, 11), (33, 1, 1), (1, 1), (1, 1), 1),
+    "a little less": ((1, 63, 1, 31), (15, 1, 1), (1, 1), (1, 1), 1),
+    "windows across blocks": ((3, 3, 15, 17), (17, 3, 3), (1, 1), (1, 1), 1),
+    "long runs": ((2, 700, 3, 4), (5, 2, 2), (1, 1), (1, 1), 1),
+    "pieces": ((3, 2100, 1, 1), (4, 1, 1), (1, 1), (1, 1), 1),
+    "many windows": ((1, 2, 30, 40), (3, 3, 2), (1, 1), (1, 1), 1),
+    "strides": ((2, 5, 12, 13), (6, 3, 2), (2, 3), (1, 1), 1),
+    "dilation": ((2, 4, 11, 12), (7, 3, 3), (1, 2), (2, 3), 1),
+    "groups": ((2, 12, 7, 6), (9, 3, 3), (1, 1), (1, 1), 3),
+    "depthwise": ((2, 20, 8, 9), (40, 3, 3), (2, 1), (1, 1), 20),
+    "dilated groups": ((2, 6, 9, 9), (4, 2, 3), (2, 2), (1, 2), 2),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+@pytest.mark.parametrize("name", ["mul8s_1KV6", "mul8s_1L2H", "mul8u_18DU", "mul8u_QJD", "mul8u_QKX"])
+def test_block_boundaries(name, shape):
+    x, (o, *kernel), stride, dilation, groups = shape
+    circuit = circuits(name)[-1]
+    check(circuit, random(*x, seed=0), random(o, x[1] // groups, *kernel, seed=1), stride, dilation, groups)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_any_shape(data):
+    whole = st.integers(1, 4)
+    groups, c, o = (
+        data.draw(st.sampled_from([1, 1, 2, 5])),
+        data.draw(st.integers(1, 40)),
+        data.draw(st.integers(1, 40)),
+    )
+    kernel, stride = data.draw(st.tuples(whole, whole)), data.draw(st.tuples(whole, whole))
+    dilation = data.draw(st.tuples(whole, whole))
+    size = [dilation[i] * (kernel[i] - 1) + 1 + data.draw(st.integers(0, 9)) for i in range(2)]
+    x = random(data.draw(whole), groups * c, *size, seed=data.draw(st.integers(0, 99)))
+    w = random(groups * o, c, *kernel, seed=data.draw(st.integers(0, 99)))
+    circuit = circuits(data.draw(st.sampled_from(NAMES)))[-1]
+    check(circuit, x, w, stride, dilation, groups)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 255), (255, 0), (255, 255)])
+def test_the_worst_operands_at_the_bound_of_int32(corner):
+    """The most terms of the widest entry that still fit; sums of digits wrap on the way and come back."""
+    entries = np.full((256, 256), -(2**16 - 1))
+    entries[128:, 128:] = 2**15 - 1
+    circuit = Multiplier.from_table(entries, signed=False, name="worst")
+    k = (2**31 - 1) // (2**16 - 1)
+    x = torch.full((3, k, 1, 1), corner[0], dtype=torch.uint8)
+    w = torch.full((2, k, 1, 1), corner[1], dtype=torch.uint8)
+    assert explain(circuit, 3, k, 2).result == "int32"
+    digits = native_digits(circuit)
+    assert digits is not None
+    for variant in native_variants():
+        got = conv_digits(digits, x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1), variant=variant)
+        assert (got == entries[corner] * k).all()
+
+
+def test_two_byte_entries_at_the_bound_of_the_sixteen_bit_sums():
+    """256 terms of 255 in either byte, the most that is added up before it is spread to 32 bits."""
+    entries = np.zeros((256, 256), int)
+    entries[255] = 2**16 - 1
+    circuit = Multiplier.from_table(entries, signed=False, name="full")
+    check(circuit, torch.full((1, 513, 2, 1), 255, dtype=torch.uint8), random(3, 513, 1, 1, seed=1))
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_threads_change_nothing(threads):
+    circuit = load_multiplier("mul8u_R36")
+    for shape, kernel in (((5, 8, 20, 20), (3, 3)), ((900, 40, 1, 1), (1, 1)), ((1, 64, 150, 150), (3, 3))):
+        x, w = random(*shape, seed=2), random(24, shape[1], *kernel, seed=3)
+        torch.set_num_threads(1)
+        one = [approx_conv2d(x, w, circuit, path=path) for path in ("native_factorised", "native_lookup")]
+        torch.set_num_threads(threads)
+        many = [approx_conv2d(x, w, circuit, path=path) for path in ("native_factorised", "native_lookup")]
+        assert all(torch.equal(a, b) for a, b in zip(one, many, strict=True))
+        assert torch.equal(*one)
+
+
+def test_large_images_are_cut_into_bands():
+    circuit = load_multiplier("mul8s_1KXF")
+    x, w = random(2, 48, 130, 140, seed=4), random(5, 48, 3, 3, seed=5)
+    got = [approx_conv2d((x ^ 0x80).view(torch.int8), (w ^ 0x80).view(torch.int8), circuit, 2, path=path)
+           for path in ("native_factorised", "native_lookup", "factorised")]  # fmt: skip
+    assert torch.equal(got[0].long(), got[2].long())
+    assert torch.equal(got[1].long(), got[2].long())
+
+
+def test_the_dispatcher_takes_them():
+    assert explain("mul8s_1KV6", m=4096, k=576, n=64).path == "native_factorised"
+    assert "8-bit digits" in explain("mul8s_1KV6", m=4096, k=576, n=64).reason
+    assert explain("mul8u_QKX", m=4096, k=576, n=64).path == "native_lookup"
+    assert "native kernels" in explain("mul8u_QKX", m=4096, k=576, n=64).reason
+
+
+CODE = """
+import warnings, sys
+import torch
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    from axdnn.kernels import approx_matmul, native_variants, explain
+    x = torch.arange(12, dtype=torch.int8).view(3, 4)
+    sums = [approx_matmul(x, x, "mul8s_1KV6").tolist() for _ in range(2)][0]
+print(native_variants(), explain("mul8s_1KV6", 9, 9, 9).path, sums == (x.long() @ x.T.long()).tolist())
+print([str(w.message) for w in seen if "axdnn" in str(w.message)])
+"""
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+def test_without_them_one_warning_and_the_same_sums():
+    missing = "import importlib.util as u; find = u.find_spec\n"
+    missing += "u.find_spec = lambda name, *a: None if name.endswith('._native') else find(name, *a)\n"
+    out = run(missing + CODE).stdout.splitlines()
+    assert out[0] == "() factorised True"
+    assert out[1].count("without its native kernels") == 1
+    assert "C++ compiler" in out[1]
+
+
+def test_they_can_be_switched_off_or_pinned():
+    assert run(CODE, AXDNN_NATIVE="off").stdout.splitlines() == ["() factorised True", "[]"]
+    assert run(CODE, AXDNN_NATIVE="portable").stdout.startswith("('portable',) ")
+    failed = run(CODE, AXDNN_NATIVE="fast")
+    assert failed.returncode
+    assert "`AXDNN_NATIVE` must be one of portable, avx2, vnni, amx or off, but got 'fast'" in failed.stderr
