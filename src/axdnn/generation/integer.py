@@ -11,9 +11,10 @@ from axdnn.generation.predictor import LossPredictor
 from axdnn.generation.problem import Floats, Ints
 from axdnn.generation.programme import Programme
 
-# The programme is asked for the cheapest choice at these predicted losses, as multiples of the one aimed at, on tables
-# that add so many standard deviations to each layer's loss.
+# The programme is asked for the cheapest choice at these predicted losses, as multiples of the one aimed at and of the
+# budget, on tables that add so many standard deviations to each layer's loss.
 LEVELS: dict[float, tuple[float, ...]] = {0.0: (0.6, 0.85, 1.0, 1.2), 1.0: (0.85, 1.2), 2.0: (1.0,)}
+SHARES = (0.3, 0.55, 0.8, 1.1)
 HOPELESS = 4.0
 
 
@@ -50,9 +51,9 @@ def _propose(judge: Judge, predictor: LossPredictor) -> Ints | None:
     aim = max(limit, 0.1 * problem.budget, predictor.predict(safest))
     for caution, levels in LEVELS.items():
         programme = _programme(judge, predictor.cautious(caution)) if caution else plain
-        for level in levels:
-            quick = caution > 0 or level != 1.0
-            cheapest = programme.cheapest(level * aim, np.vstack([tried, *found]), quick=quick)
+        for most in (*(level * aim for level in levels), *(share * problem.budget for share in SHARES)):
+            quick = caution > 0 or most != aim
+            cheapest = programme.cheapest(most, np.vstack([tried, *found]), quick=quick)
             if cheapest is not None and judge.cheaper(cheapest):
                 found.append(cheapest)
     saved = judge.best_energy_j - problem.energy_j(np.stack(found))
