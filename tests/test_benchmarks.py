@@ -9,7 +9,7 @@ import pytest
 
 REPORT = json.loads((Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "strategies.json").read_text())
 RUNS, SETTINGS = REPORT["runs"], REPORT["settings"]
-NAMES = ("integer", "greedy", "uniform", "random")
+NAMES = ("integer", "paper", "greedy", "uniform", "random")
 
 
 def mean(strategy: str, key: str) -> float:
