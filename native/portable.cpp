@@ -1,13 +1,11 @@
-// The digit path in plain C++, and the same code compiled for AVX2.
+// The digit path in plain C++.
 #include "digits.h"
 
 namespace axdnn {
 namespace {
 
-// Forced inline, so that each caller compiles it for its own processor.
-__attribute__((always_inline)) inline void multiply(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b,
-                                                    int64_t panel_bytes, int64_t panels, int64_t steps,
-                                                    int32_t *scratch) {
+void kernel(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes, int64_t panels,
+            int64_t steps, int32_t *scratch) {
   for (int64_t p = 0; p < panels; ++p) {
     for (int64_t i = 0; i < rows; ++i) {
       int32_t sums[kPanel] = {};
@@ -24,23 +22,13 @@ __attribute__((always_inline)) inline void multiply(const int8_t *a, int64_t lda
   }
 }
 
-__attribute__((always_inline)) inline void add_scaled(const int32_t *scratch, int64_t rows, int64_t columns,
-                                                      int32_t scale, int32_t *out, int64_t out_stride) {
+void add(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out, int64_t out_stride) {
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < columns; ++j) {
       const uint32_t product = static_cast<uint32_t>(scratch[i * kTile + j]) * static_cast<uint32_t>(scale);
       out[i * out_stride + j] = static_cast<int32_t>(static_cast<uint32_t>(out[i * out_stride + j]) + product);
     }
   }
-}
-
-void kernel(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes, int64_t panels,
-            int64_t steps, int32_t *scratch) {
-  multiply(a, lda, rows, b, panel_bytes, panels, steps, scratch);
-}
-
-void add(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out, int64_t out_stride) {
-  add_scaled(scratch, rows, columns, scale, out, out_stride);
 }
 
 void map(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
@@ -53,24 +41,7 @@ void nothing() {}
 
 const Variant portable_variant = {kernel, add, map, false, nothing, nothing};
 
-#if defined(__x86_64__)
-namespace {
-
-__attribute__((target("avx2"))) void kernel_avx2(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b,
-                                                 int64_t panel_bytes, int64_t panels, int64_t steps,
-                                                 int32_t *scratch) {
-  multiply(a, lda, rows, b, panel_bytes, panels, steps, scratch);
-}
-
-__attribute__((target("avx2"))) void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale,
-                                              int32_t *out, int64_t out_stride) {
-  add_scaled(scratch, rows, columns, scale, out, out_stride);
-}
-
-}  // namespace
-
-const Variant avx2_variant = {kernel_avx2, add_avx2, map, false, nothing, nothing};
-#else
+#if !defined(__x86_64__)
 const Variant avx2_variant = portable_variant, vnni_variant = portable_variant, amx_variant = portable_variant;
 #endif
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -24,7 +25,14 @@ void in_parallel(int64_t count, int32_t threads, const Work &work) {
     }
   };
   std::vector<std::thread> others;
-  for (int64_t i = 1; i < parts; ++i) others.emplace_back(part, i);
+  others.reserve(parts);
+  for (int64_t i = 1; i < parts; ++i) {
+    try {
+      others.emplace_back(part, i);
+    } catch (const std::system_error &) {  // no more threads to be had: the work is done here
+      part(i);
+    }
+  }
   part(0);
   for (std::thread &other : others) other.join();
   for (const std::exception_ptr &error : failed)

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from axdnn.data import get_dataset
 from axdnn.evaluation.outcomes import read_outcome
 
 pytestmark = [pytest.mark.data, pytest.mark.xdist_group("kill")]
@@ -275,8 +276,7 @@ def test_train_killed_before_every_change(
     model: str, data: str, images: int, stride: int, server: Server, data_cache: Path, tmp_path: Path
 ) -> None:
     """Also in bfloat16: the ResNet's recipe."""
-    if not (data_cache / "data" / f"{data}.npz").exists():
-        pytest.skip(f"{data} is not in the cache")
+    get_dataset(data, cache=data_cache)
     cache = new_cache(data_cache, tmp_path / "cache")
     task = ("train", "--model", model, "--data", data, "--images", images, "--epochs", 3, "--out")
     whole = tmp_path / "whole" / "mine.safetensors"

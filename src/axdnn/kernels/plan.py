@@ -18,6 +18,7 @@ from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
 Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup"]
+BYTE_PRODUCTS = ("vnni", "amx")  # variants that multiply bytes as fast as torch's library does
 PATHS: tuple[Path, ...] = ("auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup")
 
 
@@ -64,11 +65,12 @@ def explain(
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     result = str(accumulator_dtype(multiplier, k)).removeprefix("torch.")
     times = {"lookup": torch_lookup_s(m, k, n)}
-    floats = _torch_floats(multiplier, m, k, n, device, window)
+    native = _native_times(multiplier, m, k, n) if result == "int32" and device == "cpu" and native_variants() else {}
+    own = "native_factorised" in native and native_variants()[-1] in BYTE_PRODUCTS
+    floats = _torch_floats(multiplier, m, k, n, device, window, int8=not own)
     if floats is not None:
         times["factorised"] = floats[1]
-    if result == "int32" and device == "cpu" and native_variants():
-        times.update(_native_times(multiplier, m, k, n))
+    times.update(native)
     if path not in ("auto", "reference", *times):
         raise InvalidInputError(_why_not(multiplier, path, result, device))
     chosen = path if path != "auto" else min(times, key=times.__getitem__)  # never the reference
@@ -83,8 +85,13 @@ def explain(
     return Plan(chosen, shown, rank if chosen.endswith("factorised") else None, result, reason, times)
 
 
-def _torch_floats(multiplier: Multiplier, m: int, k: int, n: int, device: str, window: int) -> tuple[str, float] | None:
-    """Return the cheapest exact type of the factorised path of torch and its predicted seconds."""
+def _torch_floats(
+    multiplier: Multiplier, m: int, k: int, n: int, device: str, window: int, int8: bool
+) -> tuple[str, float] | None:
+    """Return the cheapest exact type of the factorised path of torch and its predicted seconds.
+
+    With `int8` products of digits are among them; where the native kernels make the same products, they need not be.
+    """
     factors = torch_factors(multiplier)
     if factors is None:
         return None
@@ -95,7 +102,7 @@ def _torch_floats(multiplier: Multiplier, m: int, k: int, n: int, device: str, w
         whole = name == "float64" or one_chunk(factors, torch.float32, window)
         if chunks and whole and (ieee or name == "float64"):
             options[name] = float(m) * k * n * max(rank, 1) / TORCH_RATES[name] + chunks * m * n / 1e9
-    digits = int8_factors(multiplier) if device == "cpu" and int8_is_exact() else None
+    digits = int8_factors(multiplier) if int8 and device == "cpu" and int8_is_exact() else None
     if digits is not None and rank:
         options["int8"] = predicted_s(digits, m, k, n)
     return min(options.items(), key=lambda option: option[1]) if options else None

@@ -1,0 +1,76 @@
+// The digit path for AVX2: bytes widened to 16 bits, pairs of products added up in 32 bits.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "digits.h"
+
+#define AXDNN_AVX2 __attribute__((target("avx2")))
+
+namespace axdnn {
+namespace {
+
+// Two rows at a time; a register holds two sums for each of four columns.
+template <int kRows>
+AXDNN_AVX2 inline void rows_avx2(const int8_t *a, int64_t lda, const int8_t *b, int64_t steps, int32_t *scratch) {
+  constexpr int kQuads = kPanel / 4;
+  __m256i sums[kRows][kQuads];
+  for (auto &row : sums)
+    for (auto &sum : row) sum = _mm256_setzero_si256();
+  for (int64_t k = 0; k < steps * kStep / 4; ++k, b += 4 * kPanel) {
+    __m256i left[kRows];
+    for (int i = 0; i < kRows; ++i) {
+      int32_t four;
+      __builtin_memcpy(&four, a + i * lda + 4 * k, 4);
+      left[i] = _mm256_cvtepi8_epi16(_mm_set1_epi32(four));
+    }
+    for (int q = 0; q < kQuads; ++q) {
+      const __m256i right = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(b + 16 * q)));
+      for (int i = 0; i < kRows; ++i)
+        sums[i][q] = _mm256_add_epi32(sums[i][q], _mm256_madd_epi16(left[i], right));
+    }
+  }
+  for (int i = 0; i < kRows; ++i)
+    for (int q = 0; q < kQuads; ++q) {
+      alignas(32) uint32_t pairs[8];
+      _mm256_store_si256(reinterpret_cast<__m256i *>(pairs), sums[i][q]);
+      for (int j = 0; j < 4; ++j)
+        scratch[i * kTile + 4 * q + j] = static_cast<int32_t>(pairs[2 * j] + pairs[2 * j + 1]);
+    }
+}
+
+void kernel_avx2(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes, int64_t panels,
+                 int64_t steps, int32_t *scratch) {
+  for (int64_t p = 0; p < panels; ++p)
+    for (int64_t i = 0; i < rows; i += 2)  // the buffer of a goes on to a multiple of kTile rows
+      rows_avx2<2>(a + i * lda, lda, b + p * panel_bytes, steps, scratch + i * kTile + p * kPanel);
+}
+
+AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out,
+                         int64_t out_stride) {
+  const __m256i factor = _mm256_set1_epi32(scale);
+  for (int64_t i = 0; i < rows; ++i) {
+    int64_t j = 0;
+    for (; j + 8 <= columns; j += 8) {
+      const __m256i sums = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(scratch + i * kTile + j));
+      __m256i *to = reinterpret_cast<__m256i *>(out + i * out_stride + j);
+      _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_mullo_epi32(sums, factor)));
+    }
+    for (; j < columns; ++j) {
+      const uint32_t product = static_cast<uint32_t>(scratch[i * kTile + j]) * static_cast<uint32_t>(scale);
+      out[i * out_stride + j] = static_cast<int32_t>(static_cast<uint32_t>(out[i * out_stride + j]) + product);
+    }
+  }
+}
+
+void map(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
+}
+
+void nothing() {}
+
+}  // namespace
+
+const Variant avx2_variant = {kernel_avx2, add_avx2, map, false, nothing, nothing};
+
+}  // namespace axdnn
+#endif
