@@ -55,22 +55,13 @@ AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, 
       __m256i *to = reinterpret_cast<__m256i *>(out + i * out_stride + j);
       _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_mullo_epi32(sums, factor)));
     }
-    for (; j < columns; ++j) {
-      const uint32_t product = static_cast<uint32_t>(scratch[i * kTile + j]) * static_cast<uint32_t>(scale);
-      out[i * out_stride + j] = static_cast<int32_t>(static_cast<uint32_t>(out[i * out_stride + j]) + product);
-    }
+    add_columns(scratch + i * kTile, j, columns, scale, out + i * out_stride);
   }
 }
 
-void map(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
-}
-
-void nothing() {}
-
 }  // namespace
 
-const Variant avx2_variant = {kernel_avx2, add_avx2, map, false, nothing, nothing};
+const Variant avx2_variant = {kernel_avx2, add_avx2, map_bytes, false, do_nothing, do_nothing};
 
 }  // namespace axdnn
 #endif

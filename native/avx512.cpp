@@ -27,10 +27,6 @@ AXDNN_512 void add_512(const int32_t *scratch, int64_t rows, int64_t columns, in
   }
 }
 
-void map_plain(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
-}
-
 AXDNN_VBMI void map_vbmi(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
   const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
   const __m512i t2 = _mm512_loadu_si512(table + 128), t3 = _mm512_loadu_si512(table + 192);
@@ -43,7 +39,7 @@ AXDNN_VBMI void map_vbmi(const int8_t *table, const uint8_t *from, int64_t count
 }
 
 void map_512(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
-  (features().permutes ? map_vbmi : map_plain)(table, from, count, to);
+  (features().permutes ? map_vbmi : map_bytes)(table, from, count, to);
 }
 
 // Eight rows at a time: four bytes of a row are broadcast against sixteen columns of four terms each.
@@ -138,11 +134,9 @@ AXDNN_AMX_TARGET void kernel_amx(const int8_t *a, int64_t lda, int64_t rows, con
   }
 }
 
-void nothing() {}
-
 }  // namespace
 
-const Variant vnni_variant = {kernel_vnni, add_512, map_512, true, nothing, nothing};
+const Variant vnni_variant = {kernel_vnni, add_512, map_512, true, do_nothing, do_nothing};
 const Variant amx_variant = {kernel_amx, add_512, map_512, false, begin_amx, end_amx};
 
 }  // namespace axdnn

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define AXDNN_INTERFACE 2 /* raised whenever a signature changes */
+#define AXDNN_INTERFACE 3 /* raised whenever a signature changes */
 
 enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_VNNI = 2, AXDNN_AMX = 3 };
 enum axdnn_error { AXDNN_OK = 0, AXDNN_BAD_SHAPE = 1, AXDNN_NO_VARIANT = 2, AXDNN_NO_MEMORY = 3 };
@@ -70,7 +70,8 @@ typedef struct {
 
 /* codes[r][c] = code of float(sums[r][c] + bias[c]) * unit[c]. */
 AXDNN_API int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t channels, const int32_t *bias,
-                                   const float *unit, const axdnn_coding *coding, uint8_t *codes, int32_t threads);
+                                   const float *unit, const axdnn_coding *coding, uint8_t *codes, int32_t variant,
+                                   int32_t threads);
 
 /* The real value of a code: ((code ^ flip) - zero) * scale; flip is 0x80 for two's complement, zero then 128 more. */
 typedef struct {
@@ -81,7 +82,7 @@ typedef struct {
 /* codes[i] = code of (value(a[i]) + value(b[i])) * inverse. */
 AXDNN_API int32_t axdnn_add(const uint8_t *a, const uint8_t *b, int64_t count, const axdnn_addend *first,
                             const axdnn_addend *second, float inverse, const axdnn_coding *coding, uint8_t *codes,
-                            int32_t threads);
+                            int32_t variant, int32_t threads);
 
 #ifdef __cplusplus
 }

@@ -25,6 +25,20 @@ using Adder = void (*)(const int32_t *scratch, int64_t rows, int64_t columns, in
 // to[i] = table[from[i]].
 using Mapper = void (*)(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to);
 
+// What needs no particular processor, for every variant.
+inline void map_bytes(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
+}
+
+inline void add_columns(const int32_t *sums, int64_t from, int64_t columns, int32_t scale, int32_t *out) {
+  for (int64_t j = from; j < columns; ++j) {
+    const uint32_t product = static_cast<uint32_t>(sums[j]) * static_cast<uint32_t>(scale);
+    out[j] = static_cast<int32_t>(static_cast<uint32_t>(out[j]) + product);
+  }
+}
+
+inline void do_nothing() {}
+
 struct Variant {
   Kernel kernel;
   Adder add;

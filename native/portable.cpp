@@ -23,23 +23,12 @@ void kernel(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t
 }
 
 void add(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out, int64_t out_stride) {
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) {
-      const uint32_t product = static_cast<uint32_t>(scratch[i * kTile + j]) * static_cast<uint32_t>(scale);
-      out[i * out_stride + j] = static_cast<int32_t>(static_cast<uint32_t>(out[i * out_stride + j]) + product);
-    }
-  }
+  for (int64_t i = 0; i < rows; ++i) add_columns(scratch + i * kTile, 0, columns, scale, out + i * out_stride);
 }
-
-void map(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
-}
-
-void nothing() {}
 
 }  // namespace
 
-const Variant portable_variant = {kernel, add, map, false, nothing, nothing};
+const Variant portable_variant = {kernel, add, map_bytes, false, do_nothing, do_nothing};
 
 #if !defined(__x86_64__)
 const Variant avx2_variant = portable_variant, vnni_variant = portable_variant, amx_variant = portable_variant;

@@ -6,7 +6,6 @@
 #include <new>
 
 #include "axdnn_kernels.h"
-#include "cpu.h"
 #include "threads.h"
 
 namespace axdnn {
@@ -80,8 +79,10 @@ AXDNN_512 void add_512(const Addends &s, int64_t b, int64_t e) { add(s, b, e); }
 #endif
 
 template <typename Job, typename Loop>
-int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t threads, const Loop (&loops)[3]) {
-  const Loop loop = loops[features().vnni ? 2 : features().avx2 ? 1 : 0];
+int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t variant, int32_t threads,
+                  const Loop (&loops)[3]) {
+  if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
+  const Loop loop = loops[std::min(variant, int32_t{AXDNN_VNNI})];  // tile registers have no part in this
   try {
     in_parallel((count + at_once - 1) / at_once, threads, [&](int64_t begin, int64_t end) {
       loop(job, begin * at_once, std::min(end * at_once, count));
@@ -96,21 +97,22 @@ int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t thread
 }  // namespace axdnn
 
 extern "C" int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t channels, const int32_t *bias,
-                                    const float *unit, const axdnn_coding *coding, uint8_t *codes, int32_t threads) {
+                                    const float *unit, const axdnn_coding *coding, uint8_t *codes, int32_t variant,
+                                    int32_t threads) {
   using namespace axdnn;
   if (rows < 0 || channels < 1 || threads < 1) return AXDNN_BAD_SHAPE;
   using Loop = void (*)(const Sums &, int64_t, int64_t);
   const Loop loops[] = {requantise_portable, requantise_avx2, requantise_512};
   const int64_t at_once = std::max<int64_t>(1, kAtOnce / channels);
-  return share_out(Sums{sums, bias, unit, channels, *coding, codes}, rows, at_once, threads, loops);
+  return share_out(Sums{sums, bias, unit, channels, *coding, codes}, rows, at_once, variant, threads, loops);
 }
 
 extern "C" int32_t axdnn_add(const uint8_t *a, const uint8_t *b, int64_t count, const axdnn_addend *first,
                              const axdnn_addend *second, float inverse, const axdnn_coding *coding, uint8_t *codes,
-                             int32_t threads) {
+                             int32_t variant, int32_t threads) {
   using namespace axdnn;
   if (count < 0 || threads < 1) return AXDNN_BAD_SHAPE;
   using Loop = void (*)(const Addends &, int64_t, int64_t);
   const Loop loops[] = {add_portable, add_avx2, add_512};
-  return share_out(Addends{a, b, *first, *second, inverse, *coding, codes}, count, kAtOnce, threads, loops);
+  return share_out(Addends{a, b, *first, *second, inverse, *coding, codes}, count, kAtOnce, variant, threads, loops);
 }

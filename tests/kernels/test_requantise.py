@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axdnn.kernels import native_variants
 from axdnn.kernels.requantise import Codes, Levels, add_codes, requantise
 
 LEVELS = [
@@ -20,15 +21,19 @@ def stepwise(value: torch.Tensor, levels: Levels) -> torch.Tensor:
     return (whole * levels.step + levels.zero).to(levels.dtype)
 
 
+VARIANTS = pytest.mark.parametrize("variant", native_variants())
+
+
+@VARIANTS
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 64), (1, 1), (700, 33), (2, 4, 3, 17)])
-def test_sums(levels, shape):
+def test_sums(variant, levels, shape):
     generator = torch.Generator().manual_seed(1)
     sums = torch.randint(-(2**31) + 2**20, 2**31 - 2**20, shape, generator=generator, dtype=torch.int32)
     bias = torch.randint(-(2**20), 2**20, shape[-1:], generator=generator, dtype=torch.int32)
     for power in (-40, -24, -10, 0):
         unit = torch.rand(shape[-1], generator=generator) * 2.0**power
-        got = requantise(sums, bias, unit, levels)
+        got = requantise(sums, bias, unit, levels, variant=variant)
         assert got is not None
         assert got.dtype == levels.dtype
         assert torch.equal(got, stepwise((sums + bias).to(torch.float32) * unit, levels))
@@ -42,13 +47,14 @@ def test_halves_go_to_the_even_level():
     assert got.flatten()[1::2].tolist() == [2 * round(x / 4) for x in range(-39, 41, 2)]
 
 
-def test_every_half_sum_and_its_neighbours_at_the_ends():
+@VARIANTS
+def test_every_half_sum_and_its_neighbours_at_the_ends(variant):
     """Values around every rounding and clamping boundary, one float apart."""
     edges = torch.arange(-300, 301).float() / 2
     values = torch.cat([edges, torch.nextafter(edges, edges + 1), torch.nextafter(edges, edges - 1)])
     sums, unit = torch.ones(1, len(values), dtype=torch.int32), values
     for levels in LEVELS:
-        got = requantise(sums, torch.zeros(len(values), dtype=torch.int32), unit, levels)
+        got = requantise(sums, torch.zeros(len(values), dtype=torch.int32), unit, levels, variant=variant)
         assert got is not None
         assert torch.equal(got, stepwise(values.view(1, -1), levels))
 
@@ -75,10 +81,11 @@ def test_all_pairs_of_codes(levels, a_signed, b_signed, a_zero, b_zero, a_scale,
     a = codes(a_signed).view(256, 1).expand(256, 256)
     b = codes(b_signed).view(1, 256).expand(256, 256)
     scale = torch.tensor(inverse)
-    got = add_codes(Codes(a, a_zero, a_scale), Codes(b, b_zero, b_scale), scale, levels)
     real = (a.float() - a_zero) * a_scale + (b.float() - b_zero) * b_scale
-    assert got is not None
-    assert torch.equal(got, stepwise(real * scale, levels))
+    for variant in native_variants():
+        got = add_codes(Codes(a, a_zero, a_scale), Codes(b, b_zero, b_scale), scale, levels, variant)
+        assert got is not None
+        assert torch.equal(got, stepwise(real * scale, levels))
 
 
 def test_layouts_of_the_addends_may_differ():

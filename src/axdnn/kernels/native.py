@@ -20,7 +20,7 @@ import torch
 from axdnn.records import InvalidInputError
 
 VARIANTS = ("portable", "avx2", "vnni", "amx")
-INTERFACE = 2
+INTERFACE = 3
 
 
 _SIZES = (
@@ -106,10 +106,11 @@ def _library() -> ctypes.CDLL | None:
         POINTER(_Shape), c_void_p, c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_int32, c_int32
     ]  # fmt: skip
     library.axdnn_requantise.argtypes = [
-        c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Coding), c_void_p, c_int32
+        c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Coding), c_void_p, c_int32, c_int32
     ]  # fmt: skip
     library.axdnn_add.argtypes = [
-        c_void_p, c_void_p, c_int64, POINTER(Addend), POINTER(Addend), c_float, POINTER(Coding), c_void_p, c_int32
+        c_void_p, c_void_p, c_int64, POINTER(Addend), POINTER(Addend), c_float, POINTER(Coding), c_void_p, c_int32,
+        c_int32,
     ]  # fmt: skip
     return library
 
@@ -147,6 +148,11 @@ def native_variants() -> tuple[str, ...]:
     return found[: found.index(wanted) + 1]
 
 
+def variant_number(variant: str | None) -> int:
+    """Return the number of a variant, of the fastest that may be used for None."""
+    return VARIANTS.index(variant or native_variants()[-1])
+
+
 @cache
 def has_permutes() -> bool:
     """Whether look-ups use byte permutes (AVX-512 VBMI)."""
@@ -181,9 +187,14 @@ def conv_digits(
     shape = _shape((b, c, h, width), (w.shape[0], w.shape[1], w.shape[2]), stride, dilation, groups)
     out = torch.empty(b, shape.out_h, shape.out_w, w.shape[0], dtype=torch.int32)
     x, w = x.contiguous(), w.contiguous()
-    number = VARIANTS.index(variant or native_variants()[-1])
     error = native_library().axdnn_conv_digits(
-        byref(shape), x.data_ptr(), w.data_ptr(), byref(digits.struct), out.data_ptr(), number, torch.get_num_threads()
+        byref(shape),
+        x.data_ptr(),
+        w.data_ptr(),
+        byref(digits.struct),
+        out.data_ptr(),
+        variant_number(variant),
+        torch.get_num_threads(),
     )
     check_error(error, "axdnn_conv_digits")
     return out

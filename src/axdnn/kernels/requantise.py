@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from axdnn.kernels.native import Addend, Coding, check_error, native_library, native_variants
-
-MOST_LEVEL = 2**22
+from axdnn.kernels.native import Addend, Coding, check_error, native_library, native_variants, variant_number
 
 
 class Levels(NamedTuple):
@@ -47,7 +45,12 @@ class Codes(NamedTuple):
 
 
 def requantise(
-    sums: torch.Tensor, bias: torch.Tensor, unit: torch.Tensor, levels: Levels, dim: int = -1
+    sums: torch.Tensor,
+    bias: torch.Tensor,
+    unit: torch.Tensor,
+    levels: Levels,
+    dim: int = -1,
+    variant: str | None = None,
 ) -> torch.Tensor | None:
     """Return the codes of `(sums + bias) * unit`, or None where the native kernels cannot do it.
 
@@ -57,6 +60,7 @@ def requantise(
         unit: float32 `(c,)`, levels of one unit.
         levels: of the codes.
         dim: of the channels, 1 of `(b, c, h, w)` or -1.
+        variant: one of `native_variants()`; the fastest by default.
     """
     rows = sums.permute(0, 2, 3, 1) if dim == 1 else sums
     if (
@@ -71,13 +75,16 @@ def requantise(
     channels = rows.shape[-1]
     error = native_library().axdnn_requantise(
         rows.data_ptr(), rows.numel() // max(channels, 1), channels, bias.contiguous().data_ptr(),
-        unit.contiguous().data_ptr(), byref(levels.struct), codes.data_ptr(), torch.get_num_threads(),
+        unit.contiguous().data_ptr(), byref(levels.struct), codes.data_ptr(), variant_number(variant),
+        torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_requantise")
     return codes.permute(0, 3, 1, 2) if dim == 1 else codes
 
 
-def add_codes(a: Codes, b: Codes, inverse: torch.Tensor, levels: Levels) -> torch.Tensor | None:
+def add_codes(
+    a: Codes, b: Codes, inverse: torch.Tensor, levels: Levels, variant: str | None = None
+) -> torch.Tensor | None:
     """Return the codes of the sum of two tensors of codes, or None where the native kernels cannot do it.
 
     Args:
@@ -85,6 +92,7 @@ def add_codes(a: Codes, b: Codes, inverse: torch.Tensor, levels: Levels) -> torc
         b: second tensor, of the same shape.
         inverse: float32 scalar, levels of one unit of the sum.
         levels: of the result.
+        variant: one of `native_variants()`; the fastest by default.
     """
     x, y = a.codes, b.codes
     if x.shape != y.shape or not native_variants() or x.device.type != "cpu":
@@ -95,7 +103,7 @@ def add_codes(a: Codes, b: Codes, inverse: torch.Tensor, levels: Levels) -> torc
     codes = torch.empty_like(x, dtype=levels.dtype)
     error = native_library().axdnn_add(
         x.data_ptr(), y.data_ptr(), x.numel(), byref(a.addend), byref(b.addend), float(inverse), byref(levels.struct),
-        codes.data_ptr(), torch.get_num_threads(),
+        codes.data_ptr(), variant_number(variant), torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_add")
     return codes
