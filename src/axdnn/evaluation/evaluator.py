@@ -198,9 +198,8 @@ class Evaluator:
     def _network_key(self) -> str:
         calibration = self.bank.calibration
         model = calibration.model
-        layers = [model.layer(name) for name in model.layer_names]
-        graph = [(n.name, n.op, n.inputs, describe(n.attrs)) for n in model.nodes.values()]
-        tensors = digest_of(calibration.images, *[t for layer in layers for t in (layer.weight, layer.bias)])
+        graph = [(n.name, n.op, n.inputs, n.layer, describe(n.attrs)) for n in model.nodes.values()]
+        tensors = digest_of(calibration.images, *model.state_dict().values())
         return f"{graph}{tensors}{sorted(calibration.encodings.items())}"
 
     def _path(self, assignment: Assignment, split: Split) -> Path | None:
