@@ -21,6 +21,7 @@ from axdnn.kernels.native_calls import conv2d_native
 from axdnn.kernels.plan import Path, explain
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
+from axdnn.kernels.traced import traced_conv2d
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
@@ -60,11 +61,13 @@ def approx_conv2d(
         InvalidInputError: wrong dtype, shape, or parameter.
         UnknownNameError: no multiplier of that name.
     """
+    steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
+    if torch.compiler.is_compiling():
+        return traced_conv2d(x_codes, w_codes, multiplier, steps, groups, pad_code, path, terms)
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
-    steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
-    _check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
+    check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
     check_pad_code(pad_code, multiplier.a_signed)
     x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
     pad_row = pad_code + (128 if multiplier.a_signed else 0)
@@ -184,9 +187,14 @@ def _pair(name: str, value: int | tuple[int, int], low: int) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def _check_conv_shapes(
+def check_conv_shapes(
     x: torch.Tensor, w: torch.Tensor, groups: int, padding: tuple[int, int], dilation: tuple[int, int]
 ) -> None:
+    """Check that a window fits the padded input and the groups divide the channels.
+
+    Raises:
+        InvalidInputError: they do not.
+    """
     if x.dim() != 4 or w.dim() != 4:
         raise InvalidInputError(
             "`x_codes` (b, c_in, h, w) and `w_codes` (c_out, c_in / groups, kh, kw) must have 4 dimensions, "

@@ -15,6 +15,7 @@ from axdnn.kernels.native_calls import matmul_native
 from axdnn.kernels.plan import Path, explain
 from axdnn.kernels.reference import matmul_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
+from axdnn.kernels.traced import traced_matmul
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
@@ -45,20 +46,12 @@ def approx_matmul(
         InvalidInputError: wrong dtype, wrong rank, or different k.
         UnknownNameError: no multiplier of that name.
     """
+    if torch.compiler.is_compiling():
+        return traced_matmul(x_codes, w_codes, multiplier, path, terms)
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
-    if x_codes.dim() < 2 or w_codes.dim() < 2 or x_codes.shape[-1] != w_codes.shape[-1]:
-        raise InvalidInputError(
-            "`x_codes` (..., m, k) and `w_codes` (..., n, k) must have the same k, "
-            f"but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
-        )
-    try:
-        lead = torch.broadcast_shapes(x_codes.shape[:-2], w_codes.shape[:-2])
-    except RuntimeError as error:
-        raise InvalidInputError(
-            f"leading dimensions must broadcast, but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
-        ) from error
+    lead = product_shape(x_codes, w_codes)[:-2]
     x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
     one = math.prod(w.shape[:-2]) == 1
@@ -74,6 +67,26 @@ def approx_matmul(
     x3 = x.expand(*lead, m, k).reshape(math.prod(lead), m, k)
     w3 = w.expand(*lead, n, k).reshape(math.prod(lead), n, k)
     return _grouped(multiplier, x3, w3, path).reshape(*lead, m, n)
+
+
+def product_shape(x_codes: torch.Tensor, w_codes: torch.Tensor) -> tuple[int, ...]:
+    """Return `(..., m, n)` of the product of codes `(..., m, k)` and `(..., n, k)`.
+
+    Raises:
+        InvalidInputError: too few dimensions, different k, or leading dimensions that do not broadcast.
+    """
+    if x_codes.dim() < 2 or w_codes.dim() < 2 or x_codes.shape[-1] != w_codes.shape[-1]:
+        raise InvalidInputError(
+            "`x_codes` (..., m, k) and `w_codes` (..., n, k) must have the same k, "
+            f"but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
+        )
+    try:
+        lead = torch.broadcast_shapes(x_codes.shape[:-2], w_codes.shape[:-2])
+    except RuntimeError as error:
+        raise InvalidInputError(
+            f"leading dimensions must broadcast, but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
+        ) from error
+    return (*lead, x_codes.shape[-2], w_codes.shape[-2])
 
 
 def _with_terms(
