@@ -18,7 +18,7 @@ from axdnn.kernels.factorised import (
 from axdnn.kernels.int8 import conv2d_int8, int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native_calls import conv2d_native
-from axdnn.kernels.plan import Path, explain
+from axdnn.kernels.plan import DIGITS, Path, explain
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
 from axdnn.kernels.traced import traced_conv2d
@@ -128,8 +128,12 @@ def _conv(
         sums = conv2d_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy(), stride, dilation, groups)
         return torch.from_numpy(sums).to(x.device, dtype)
     with plain_arithmetic(x.device):
+        if plan.path == "triton":
+            from axdnn.kernels.triton_lookup import conv2d_triton  # Triton is loaded where it is used
+
+            return conv2d_triton(multiplier, x, w, stride, dilation, groups, (out_h, out_w), dtype)
         factors = torch_factors(multiplier) if plan.path == "factorised" else None
-        digits = int8_factors(multiplier) if plan.floats == "int8" else None
+        digits = int8_factors(multiplier) if plan.floats in DIGITS else None
         if digits is not None and groups == 1:
             return conv2d_int8(digits, x, w, stride, dilation, (out_h, out_w), dtype)
         if (

@@ -12,7 +12,7 @@ from axdnn.kernels.factorised import matmul_factorised, torch_factors
 from axdnn.kernels.int8 import int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native_calls import matmul_native
-from axdnn.kernels.plan import Path, explain
+from axdnn.kernels.plan import DIGITS, Path, explain
 from axdnn.kernels.reference import matmul_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
 from axdnn.kernels.traced import traced_matmul
@@ -125,10 +125,14 @@ def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Pat
     if plan.path.startswith("native"):
         return matmul_native(multiplier, x, w, plan.path)
     with plain_arithmetic(x.device):
+        if plan.path == "triton":
+            from axdnn.kernels.triton_lookup import matmul_triton  # Triton is loaded where it is used
+
+            return matmul_triton(multiplier, x, w, dtype)
         if plan.path == "lookup":
             return matmul_lookup(multiplier, x, w, dtype)
         factors, digits = torch_factors(multiplier), int8_factors(multiplier)
         assert factors is not None
-        if plan.floats == "int8" and digits is not None:
+        if plan.floats in DIGITS and digits is not None:
             return matmul_int8(digits, x, w, dtype)
         return matmul_factorised(factors, x, w, getattr(torch, plan.floats), dtype)
