@@ -108,7 +108,7 @@ def usable() -> Callable[..., list[str]]:
             "factorised": factors is not None,
             "native_factorised": fits and factors is not None and table.any(),
             "native_lookup": fits and narrow,
-            "triton": triton_runs("cpu"),
+            "triton": triton_runs("cpu") and k <= 128,  # a term takes the interpreter a millisecond
         }
         return [path for path in PATHS if possible.get(path, True)]
 

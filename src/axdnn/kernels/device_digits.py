@@ -91,7 +91,8 @@ def _is_exact(product: Product, device: torch.device) -> bool:
     generator = torch.Generator().manual_seed(0)
     shapes = ((33, 4605), (4605, 41))
     left, right = (torch.randint(-128, 128, shape, generator=generator).to(torch.int8) for shape in shapes)
-    pairs = [(left, right), *((torch.full_like(left, a), torch.full_like(right, -128)) for a in (-128, 127))]
+    ends = (-128, 127)
+    pairs = [(left, right), *((torch.full_like(left, a), torch.full_like(right, b)) for a in ends for b in ends)]
     try:
         return all(
             torch.equal(product(a.to(device), b.to(device)).cpu().double(), a.double() @ b.double()) for a, b in pairs
