@@ -74,7 +74,7 @@ def approx_conv2d(
     (stride_h, stride_w), (pad_h, pad_w), dilations = steps
     if pad_h or pad_w:
         x = functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad_row)
-    kinds = None if terms is None else check_terms(terms, w[0].numel(), groups)
+    kinds = None if terms is None else check_terms(terms, w[0].numel(), groups, x.device)
     if kinds is not None:
         return _with_terms(multiplier, x, w_codes, kinds, (stride_h, stride_w), dilations, path)
     return _conv(multiplier, x, w, (stride_h, stride_w), dilations, groups, path)

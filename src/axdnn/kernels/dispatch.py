@@ -55,7 +55,7 @@ def approx_matmul(
     x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
     one = math.prod(w.shape[:-2]) == 1
-    kinds = None if terms is None else check_terms(terms, k)
+    kinds = None if terms is None else check_terms(terms, k, device=x.device)
     if kinds is not None:
         if not one:
             raise InvalidInputError(f"`terms` needs one weight matrix, but `w_codes` has shape {tuple(w_codes.shape)}")
