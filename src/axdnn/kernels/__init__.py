@@ -4,10 +4,10 @@ from axdnn.kernels.conv import approx_conv2d, conv_output_size, unfold
 from axdnn.kernels.dispatch import approx_matmul
 from axdnn.kernels.factorised import torch_factors
 from axdnn.kernels.native import native_variants
+from axdnn.kernels.operands import peak_term, sums_dtype, table_operand
 from axdnn.kernels.operators import conv2d_operator, matmul_operator
 from axdnn.kernels.plan import PATHS, Path, Plan, explain
 from axdnn.kernels.terms import ABSENT, APPROXIMATE, EXACT
-from axdnn.kernels.traced import peak_term, sums_dtype, table_operand
 
 __all__ = [
     "ABSENT", "APPROXIMATE", "EXACT", "PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "conv2d_operator",

@@ -21,7 +21,6 @@ from axdnn.kernels.native_calls import conv2d_native
 from axdnn.kernels.plan import DIGITS, Path, explain
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
-from axdnn.kernels.traced import traced_conv2d
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
@@ -63,6 +62,8 @@ def approx_conv2d(
     """
     steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
     if torch.compiler.is_compiling():
+        from axdnn.kernels.traced import traced_conv2d  # loads torch's compiler
+
         return traced_conv2d(x_codes, w_codes, multiplier, steps, groups, pad_code, path, terms)
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)

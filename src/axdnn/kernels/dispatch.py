@@ -15,7 +15,6 @@ from axdnn.kernels.native_calls import matmul_native
 from axdnn.kernels.plan import DIGITS, Path, explain
 from axdnn.kernels.reference import matmul_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
-from axdnn.kernels.traced import traced_matmul
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
@@ -47,6 +46,8 @@ def approx_matmul(
         UnknownNameError: no multiplier of that name.
     """
     if torch.compiler.is_compiling():
+        from axdnn.kernels.traced import traced_matmul  # loads torch's compiler
+
         return traced_matmul(x_codes, w_codes, multiplier, path, terms)
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)

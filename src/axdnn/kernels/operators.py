@@ -12,13 +12,15 @@ A program that was saved needs `import axdnn.kernels` before it is loaded.
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from axdnn.kernels.conv import approx_conv2d, check_conv_shapes
 from axdnn.kernels.dispatch import approx_matmul, product_shape
-from axdnn.kernels.traced import known_multiplier, peak_term, sums_dtype
+from axdnn.kernels.operands import known_multiplier, peak_term, sums_dtype
 from axdnn.records import InvalidInputError, Multiplier
 from axdnn.records.multiplier import Coding
 
@@ -146,9 +148,15 @@ def multiplier_of(table: torch.Tensor, x_codes: torch.Tensor, w_codes: torch.Ten
     known = _known.get(table)
     if known is not None and version is not None and known[:2] == (version, coding):
         return known[2]
-    multiplier = Multiplier(name="table operand", coding=coding, table=table.cpu().numpy())
+    multiplier = _multiplier(coding, table.cpu().numpy().tobytes())
     _known[table] = (version, coding, multiplier)
     return multiplier
+
+
+@lru_cache(maxsize=128)
+def _multiplier(coding: Coding, entries: bytes) -> Multiplier:
+    """Return the multiplier again for a copy of its table: programs make copies at each call."""
+    return Multiplier(name="table operand", coding=coding, table=np.frombuffer(entries, np.int32).reshape(256, 256))
 
 
 def _check_dtype(multiplier: Multiplier, k: int, dtype: torch.dtype, exact_terms: bool) -> None:

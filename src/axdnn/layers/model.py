@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from axdnn.kernels import Path
 from axdnn.kernels.requantise import Codes
-from axdnn.layers.compiling import run_uncompiled
 from axdnn.layers.emission import Emission, requests_of
 from axdnn.layers.integer import IntegerLayer
 from axdnn.quant import PASSING_OPS, CapturedModel, Encoding, Node, pool_count, pool_sum
@@ -81,7 +80,11 @@ class ApproxModel(nn.Module):
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute real outputs from real inputs `(b, ...)`."""
-        return run_uncompiled(self, x) if torch.compiler.is_dynamo_compiling() else self.run(x)
+        if torch.compiler.is_dynamo_compiling():
+            from axdnn.layers.compiling import run_uncompiled  # loads torch's compiler
+
+            return run_uncompiled(self, x)
+        return self.run(x)
 
     @torch.no_grad()
     def run(self, x: torch.Tensor, at_layer: AtLayer | None = None) -> torch.Tensor:
