@@ -8,6 +8,8 @@ import torch
 
 from axdnn.kernels.bounds import float32_is_ieee
 from axdnn.kernels.codes import accumulator_dtype
+from axdnn.kernels.device_digits import digit_type
+from axdnn.kernels.device_rates import BYTE_RATE, DEVICE_RATES, device_digits_s, triton_runs, triton_s
 from axdnn.kernels.factorised import chunks_needed, one_chunk, torch_factors
 from axdnn.kernels.int8 import int8_factors, int8_is_exact, predicted_s
 from axdnn.kernels.native import native_variants
@@ -17,9 +19,12 @@ from axdnn.kernels.terms import exact_of
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
-Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup"]
+Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup", "triton"]
+DIGITS = ("int8", "float16")  # types of products that are products of digits
 BYTE_PRODUCTS = ("vnni", "amx")  # variants that multiply bytes as fast as torch's library does
-PATHS: tuple[Path, ...] = ("auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup")
+PATHS: tuple[Path, ...] = (
+    "auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup", "triton",
+)  # fmt: skip
 
 
 class Plan(NamedTuple):
@@ -27,8 +32,8 @@ class Plan(NamedTuple):
 
     Attributes:
         path: one of `PATHS` but `auto`.
-        floats: type of the products: `float32`, `float64`, `int8` (digits of factors, summed in int32), `int32`
-            (entries looked up by the native kernels), or `int64` for the reference.
+        floats: type of the products: `float32`, `float64`, `int8` or `float16` (digits of factors, summed in int32),
+            `int32` (entries looked up by the native kernels or by Triton), or `int64` for the reference.
         rank: terms per product in the factorised paths, else None.
         result: `int32` if proven to fit, else `int64`.
         reason: a sentence.
@@ -64,8 +69,11 @@ def explain(
         raise InvalidInputError(f"`path` must be one of {', '.join(PATHS)}, but got {path!r}")
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     result = str(accumulator_dtype(multiplier, k)).removeprefix("torch.")
-    times = {"lookup": torch_lookup_s(m, k, n)}
-    native = _native_times(multiplier, m, k, n) if result == "int32" and device == "cpu" and native_variants() else {}
+    cpu = device == "cpu"
+    times = {"lookup": torch_lookup_s(m, k, n) if cpu else float(m) * k * n / DEVICE_RATES["lookup"]}
+    if triton_runs(device) and (path == "triton" or not cpu):
+        times["triton"] = triton_s(m, k, n)
+    native = _native_times(multiplier, m, k, n) if result == "int32" and cpu and native_variants() else {}
     own = "native_factorised" in native and native_variants()[-1] in BYTE_PRODUCTS
     floats = _torch_floats(multiplier, m, k, n, device, window, int8=not own)
     if floats is not None:
@@ -79,7 +87,7 @@ def explain(
     rank = None if factors is None else factors.f.shape[1]
     shown = {
         "factorised": floats[0] if floats else "", "lookup": "float32 or float64 by bound", "reference": "int64",
-        "native_factorised": "int8", "native_lookup": "int32",
+        "native_factorised": "int8", "native_lookup": "int32", "triton": "int32 or int64 by bound",
     }[chosen]  # fmt: skip
     reason = f"path {path!r} was asked for" if path != "auto" else _reason(chosen, rank, shown, times, device)
     return Plan(chosen, shown, rank if chosen.endswith("factorised") else None, result, reason, times)
@@ -96,15 +104,19 @@ def _torch_floats(
     if factors is None:
         return None
     rank, ieee = factors.f.shape[1], float32_is_ieee(torch.device(device))
+    rates, adds = (TORCH_RATES, 1e9) if device == "cpu" else (DEVICE_RATES, BYTE_RATE / 8)
     options = {}
     for name in ("float32", "float64"):
         chunks = chunks_needed(factors, getattr(torch, name), k)
         whole = name == "float64" or one_chunk(factors, torch.float32, window)
         if chunks and whole and (ieee or name == "float64"):
-            options[name] = float(m) * k * n * max(rank, 1) / TORCH_RATES[name] + chunks * m * n / 1e9
-    digits = int8_factors(multiplier) if int8 and device == "cpu" and int8_is_exact() else None
-    if digits is not None and rank:
-        options["int8"] = predicted_s(digits, m, k, n)
+            options[name] = float(m) * k * n * max(rank, 1) / rates[name] + chunks * m * n / adds
+    kind = digit_type(torch.device(device)) if device != "cpu" else "int8" if int8 and int8_is_exact() else None
+    digits = int8_factors(multiplier) if kind is not None else None
+    if digits is not None and kind is not None and rank and device == "cpu":
+        options[kind] = predicted_s(digits, m, k, n)
+    elif digits is not None and kind is not None and rank:
+        options[kind] = device_digits_s(kind, m, k, n, digits.pairs, len(digits.groups))
     return min(options.items(), key=lambda option: option[1]) if options else None
 
 
@@ -125,6 +137,11 @@ def _why_not(multiplier: Multiplier, path: str, result: str, device: str) -> str
             f"path 'factorised' needs exact integer factors of rank <= 32, but the table of {multiplier.name!r} has "
             "none; use 'lookup' or 'auto'"
         )
+    if path == "triton":
+        return (
+            "path 'triton' needs Triton (`pip install axdnn[gpu]`) and tensors on a GPU, or TRITON_INTERPRET=1 set "
+            f"before the first use, but the tensors are on {device}; use 'auto'"
+        )
     if device != "cpu" or not native_variants():
         return f"path {path!r} needs the native kernels and tensors on the CPU; use 'auto'"
     if result != "int32":
@@ -140,9 +157,10 @@ def _reason(chosen: str, rank: int | None, floats: str, times: dict[str, float],
         variant = native_variants()[-1]
         return f"the table has exact integer factors of rank {rank}; native products of 8-bit digits ({variant})"
     if chosen == "factorised":
-        how = "products of 8-bit digits" if floats == "int8" else f"sums in {floats}"
+        how = f"products of 8-bit digits in {floats}" if floats in DIGITS else f"sums in {floats}"
         return f"the table has exact integer factors of rank {rank}; {how}, cut by the proven bound{tail}"
-    how = "looked up by the native kernels" if chosen == "native_lookup" else "looked up"
+    by = {"native_lookup": " by the native kernels", "triton": " by the Triton kernel"}.get(chosen, "")
+    how = f"looked up{by}"
     if rank is None:
         return f"the table has no exact integer factors of rank <= 32, so every product is {how}"
     if "factorised" not in times:

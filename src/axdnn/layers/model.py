@@ -92,6 +92,10 @@ class ApproxModel(nn.Module):
     @torch.no_grad()
     def forward(self, *inputs: torch.Tensor) -> Inputs:
         """Compute real outputs from real inputs `(b, ...)`."""
+        if torch.compiler.is_dynamo_compiling():
+            from axdnn.layers.compiling import run_uncompiled  # loads torch's compiler
+
+            return run_uncompiled(self, *inputs)
         return self.run(inputs)
 
     @torch.no_grad()
