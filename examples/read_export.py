@@ -34,7 +34,9 @@ def layer(s, x, a, file):
 
 
 STEPS = {
-    "quantise": lambda s, x, a: np.clip(np.rint(np.float32(x) * a["unit"]), s["low"], s["high"]) * s["step"] + s["zero"],
+    "quantise": lambda s, x, a: (
+        np.clip(np.rint(np.float32(x) * a["unit"]), s["low"], s["high"]) * s["step"] + s["zero"]
+    ),
     "scale": lambda s, x, a: np.float32(x) * a["unit"],
     "clamp": lambda s, x, a: np.clip(x, s["low"], s["high"]),
     "dequantise": lambda s, x, a: (np.float32(x) - s["zero"]) * a["scale"],

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from axdnn.export.program import Array, Program
-from axdnn.records import write_atomic
+from axdnn.export.program import Array, Program, Step, Table
+from axdnn.records import RecordError
 
 FORMAT = "axdnn-program"
 VERSION = 1
+_KEYS = ("op", "output", "inputs", "node", "shape", "dtype", "arrays")  # of every step; the others are its attributes
 
 
-def write_archive(program: Program, path: str | Path) -> Path:
-    """Write a program as `.npz`.
-
-    Args:
-        program: of a network.
-        path: of the file.
-    """
+def archive_bytes(program: Program) -> bytes:
+    """Return a program as the contents of an `.npz` file."""
     arrays: dict[str, Array] = {}
     steps: list[dict[str, Any]] = []
     for i, step in enumerate(program.steps):
@@ -42,5 +37,36 @@ def write_archive(program: Program, path: str | Path) -> Path:
         "outputs": program.outputs, "tables": tables, "steps": steps,
     }  # fmt: skip
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, graph=np.array(json.dumps(graph)), **arrays)
-    return write_atomic(path, buffer.getvalue())
+    np.savez_compressed(buffer, graph=np.array(json.dumps(graph, allow_nan=False)), **arrays)
+    return buffer.getvalue()
+
+
+def archive_program(content: bytes, where: str = "the archive") -> Program:
+    """Return the program in an archive.
+
+    Raises:
+        RecordError: it is not an archive of this format and version.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        graph = json.loads(str(arrays["graph"]))
+        found = (graph["format"], graph["version"])
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        raise RecordError(f"{where} must be a file that `axdnn export --to npz` wrote, but: {error}") from error
+    if found != (FORMAT, VERSION):
+        raise RecordError(f"{where} must hold {FORMAT} version {VERSION}, but got {found[0]} version {found[1]}")
+    steps = tuple(
+        Step(
+            s["op"], s["output"], tuple(s["inputs"]), s["node"], tuple(s["shape"]), s["dtype"],
+            {key: value for key, value in s.items() if key not in _KEYS},
+            {name: arrays[key] for name, key in s["arrays"].items()},
+        )
+        for s in graph["steps"]
+    )  # fmt: skip
+    tables = {
+        key: Table(t["name"], t["coding"], *(arrays[f"{kind}.{key}"] for kind in ("table", "a_values", "w_values")))
+        for key, t in graph["tables"].items()
+    }
+    inputs = {name: tuple(shape) for name, shape in graph["inputs"].items()}
+    return Program(inputs, tuple(graph["outputs"]), steps, tables, graph["about"])

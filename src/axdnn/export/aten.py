@@ -11,7 +11,6 @@ import io
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from torch.nn import functional
 from axdnn.export.planes import NOTHING, Planes, planes_of
 from axdnn.export.program import Array, Program, Step, Table
 from axdnn.kernels.bounds import FLOAT64_EXACT
-from axdnn.records import UnsupportedOperatorError, write_atomic
+from axdnn.records import UnsupportedOperatorError
 
 LOOKUP_VALUES = 1 << 24  # entries of a table of columns that are held at once
 EXAMPLE_BATCH = 2
@@ -92,13 +91,8 @@ def program_table(program: Program, step: Step) -> Table:
     return program.tables[step.attrs["table"]]
 
 
-def write_pt2(program: Program, path: str | Path) -> Path:
-    """Write a program as a `torch.export` program, batch size free; `torch.export.load` needs no axdnn.
-
-    Args:
-        program: of a network.
-        path: of the file.
-    """
+def pt2_bytes(program: Program) -> bytes:
+    """Return a program as a saved `torch.export` program, batch size free; `torch.export.load` needs no axdnn."""
     module = AtenProgram(program).eval()
     example = tuple(torch.zeros(EXAMPLE_BATCH, *shape) for shape in program.inputs.values())
     batch = torch.export.Dim("batch")
@@ -106,7 +100,7 @@ def write_pt2(program: Program, path: str | Path) -> Path:
         exported = torch.export.export(module, example, dynamic_shapes={"inputs": tuple({0: batch} for _ in example)})
     buffer = io.BytesIO()
     torch.export.save(exported, buffer, extra_files={"axdnn.json": json.dumps(program.about)})
-    return write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _rows(s: Step, x: torch.Tensor) -> torch.Tensor:

@@ -201,7 +201,9 @@ def _max_pool(low: _Lowering, node: Node) -> None:
     a, before, after = node.attrs, low.shapes[node.inputs[0]][1:], low.shapes[node.name][1:]
     ends = [
         max(0, (out - 1) * s + d * (k - 1) + 1 - size - p)
-        for size, out, k, s, d, p in zip(before, after, a["kernel"], a["stride"], a["dilation"], a["padding"], strict=True)
+        for size, out, k, s, d, p in zip(
+            before, after, a["kernel"], a["stride"], a["dilation"], a["padding"], strict=True
+        )
     ]
     attrs = {key: list(a[key]) for key in ("kernel", "stride", "dilation")} | {"pads": [*a["padding"], *ends]}
     low.pass_on(node, "max_pool", attrs)

@@ -178,9 +178,11 @@ def _table_sums(g: Graph, s: Step, rows: str, columns: Array, planes: Planes) ->
     """Sum `table[row, column]` over the first axis of both, one term after the other, by a Scan.
 
     Args:
-        g: graph. s: step. planes: of the step.
+        g: graph.
+        s: step of a layer.
         rows: value of rows, int32 `(terms, batch, ...)`.
         columns: `(terms, 1, ...)`, broadcast against the rows.
+        planes: of the step.
     """
     table = g.program.tables[s.attrs["table"]].table.astype(np.int64)
     flat = np.pad(table, ((0, 0), (0, 1))).ravel()  # column `NOTHING` holds zeros
