@@ -215,7 +215,7 @@ def _sum_type(planes: Planes) -> str:
 
 def _finish(g: Graph, s: Step, planes: Planes, parts: list[str], lookup: str | None) -> None:
     """Add the parts of a sum and the constant, as integers."""
-    dtype = _sum_type(planes)
+    dtype = g.types[s.output] = _sum_type(planes)
     sums = [g.cast(part, dtype) for part in parts] + ([lookup] if lookup else [])
     total = g.constant(s.arrays["constant"], dtype)
     if not sums:  # a table of zeros: the constant alone, in the shape of the result
