@@ -1,10 +1,6 @@
-"""Compute the network in an archive of `axdnn export --to npz` with NumPy alone; docs/export.md has the format.
-
-python examples/read_export.py network.npz images.npy  # float32 images (n, ...); prints the predicted classes
-"""
+"""Compute the network in an archive of `axdnn export --to npz` with NumPy alone; docs/export.md has the format."""
 
 import json
-import sys
 
 import numpy as np
 
@@ -60,7 +56,3 @@ def run(path, *images):
         result = layer(s, x, a, file) if s["op"] in ("conv", "linear") else STEPS[s["op"]](s, x, a, *more)
         values[s["output"]] = result.astype(s["dtype"])
     return [values[name] for name in graph["outputs"]]
-
-
-if __name__ == "__main__":
-    print(*run(sys.argv[1], *map(np.load, sys.argv[2:]))[0].argmax(-1))

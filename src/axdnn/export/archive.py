@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def archive_program(content: bytes, where: str = "the archive") -> Program:
             arrays = {key: file[key] for key in file.files}
         graph = json.loads(str(arrays["graph"]))
         found = (graph["format"], graph["version"])
-    except (ValueError, KeyError, OSError, TypeError) as error:
+    except (ValueError, KeyError, OSError, EOFError, TypeError, BadZipFile) as error:
         raise RecordError(f"{where} must be a file that `axdnn export --to npz` wrote, but: {error}") from error
     if found != (FORMAT, VERSION):
         raise RecordError(f"{where} must hold {FORMAT} version {VERSION}, but got {found[0]} version {found[1]}")

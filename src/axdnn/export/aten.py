@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from axdnn.export.planes import NOTHING, Planes, planes_of
-from axdnn.export.program import Array, Program, Step, Table
+from axdnn.export.planes import Planes, planes_of
+from axdnn.export.program import Array, Program, Step
 from axdnn.kernels.bounds import FLOAT64_EXACT
 from axdnn.records import UnsupportedOperatorError
 
@@ -54,17 +54,16 @@ class AtenProgram(nn.Module):
                 self._hold_layer(step)
 
     def _hold_layer(self, step: Step) -> None:
-        table = program_table(self.program, step)
-        planes = planes_of(step, table, FLOAT64_EXACT)
+        planes = planes_of(step, self.program.tables[step.attrs["table"]], FLOAT64_EXACT)
         self.planes[step.output] = planes
         if planes.f.size:
             self._hold(step, "f", planes.f.T.astype(np.float64))
             self._hold(step, "g", np.moveaxis(planes.g, 0, 1).astype(np.float64))
         if planes.columns is not None:
-            entries = np.pad(table.table, ((0, 0), (0, 1)))  # column `NOTHING` holds zeros
-            assert entries.shape[1] == NOTHING + 1
-            self._hold(step, "entries", entries.astype(np.float64))
-            self._hold(step, "columns", planes.columns)
+            self._hold(step, "columns", planes.columns.astype(np.int16))
+            key = step.attrs["table"]
+            entries = np.pad(self.program.tables[key].table, ((0, 0), (0, 1)))  # column `NOTHING` holds zeros
+            self.register_buffer(f"table_{key}", torch.from_numpy(entries.astype(np.float64)))
 
     def _hold(self, step: Step, key: str, array: Array) -> None:
         self.register_buffer(self._name(step, key), torch.from_numpy(np.array(array, order="C")))
@@ -84,11 +83,6 @@ class AtenProgram(nn.Module):
             values[step.output] = RULES[step.op](self, step, *read).to(_TYPES[step.dtype])
         results = tuple(values[name] for name in self.program.outputs)
         return results[0] if len(results) == 1 else results
-
-
-def program_table(program: Program, step: Step) -> Table:
-    """Return the table of a layer's step."""
-    return program.tables[step.attrs["table"]]
 
 
 def pt2_bytes(program: Program) -> bytes:
@@ -161,13 +155,14 @@ def _parts(planes: Planes) -> list[tuple[int, int]]:
 def _table_sums(m: AtenProgram, s: Step, rows: torch.Tensor, groups: int) -> torch.Tensor:
     """Sum table entries over rows `(p, groups, k)`: int64 `(p, groups * n)`."""
     terms = rows.shape[2]
-    columns = m.held(s, "columns").reshape(groups, -1, terms)
+    table = m.get_buffer(f"table_{s.attrs['table']}")
+    columns = m.held(s, "columns").to(torch.int64).reshape(groups, -1, terms)
     channels = columns.shape[1]
     width = max(1, LOOKUP_VALUES // (256 * groups * channels))
     total = torch.zeros((), dtype=torch.int64)
     for begin in range(0, terms, width):
         part = columns[:, :, begin : begin + width]
-        entries = m.held(s, "entries")[:, part]  # (256, groups, n, k)
+        entries = table[:, part]  # (256, groups, n, k)
         entries = entries.permute(1, 3, 0, 2).reshape(-1, channels)
         at = torch.arange(groups * part.shape[2]).reshape(groups, -1) * 256
         index = (rows[:, :, begin : begin + width] + at).reshape(-1, part.shape[2])

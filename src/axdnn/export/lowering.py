@@ -41,13 +41,14 @@ class _Lowering:
         self.tables: dict[str, Table] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.names: dict[tuple[str, Emission], str] = {}
-        self.shapes = _shapes(model)
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
     def program(self) -> Program:
         nodes = [node for node in self.model.nodes.values() if node.op != "output"]
         unknown = [f"{node.name!r} ({node.op})" for node in nodes if node.op not in RULES]
         if unknown:
             raise UnsupportedOperatorError(f"no export rule for {', '.join(unknown)}; known: {', '.join(RULES)}")
+        self.shapes = _shapes(self.model)
         for node in nodes:
             RULES[node.op](self, node)
         outputs = tuple(self.names[i, Emission(None)] for i in self.model.nodes["output"].inputs)
