@@ -11,15 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axdnn.export import AtenProgram, Program, Step, Table, archive_bytes, lower, onnx_bytes, run_onnx
+from axdnn.export import AtenProgram, Program, Step, archive_bytes, lower, onnx_bytes, run_onnx
 from axdnn.export.planes import planes_of
 from axdnn.multipliers import load_multiplier
-from axdnn.records import Multiplier
+from axdnn.records import Multiplier, UnsupportedOperatorError
 
 
 def one_layer(op: str, m: Multiplier, shape, w, attrs, out, **arrays) -> Program:
     """A program that takes codes as real numbers and gives a layer's sums."""
-    table = Table(m.name, m.coding, m.table, m.a_values, m.w_values)
     low, kind = (-128, "int8") if m.a_signed else (0, "uint8")
     bounds = {"low": low, "high": low + 255, "step": 1, "zero": 0}
     one = {"unit": np.float32(1)}
@@ -29,7 +28,7 @@ def one_layer(op: str, m: Multiplier, shape, w, attrs, out, **arrays) -> Program
         Step("quantise", "codes", ("x",), "x", shape, kind, bounds, one),
         Step(op, "sums", ("codes",), "layer", out, "int64", {"table": "t", **attrs}, arrays),
     )
-    return Program({"x": shape}, ("sums",), steps, {"t": table}, {"network": "one layer"})
+    return Program({"x": shape}, ("sums",), steps, {"t": m}, {"network": "one layer"})
 
 
 def run_all(kit, program: Program, x: np.ndarray) -> list[np.ndarray]:
@@ -65,11 +64,23 @@ def test_sums_far_beyond_what_float32_holds(kit, name, op):
         assert (found[0] == wanted).all()
         assert (found[1] == wanted - literal(m, top, w_top) + literal(m, top - 1, w_top)).all()
     assert wanted > 2**24
-    table = program.tables["t"]
-    assert (
-        len(planes_of(program.steps[1], table, 2**24).ends) > 1
-        or planes_of(program.steps[1], table, 2**24).columns is not None
-    )
+    planes = planes_of(program.steps[1], m, 2**24)
+    assert len(planes.ends) > 1 or planes.columns is not None
+
+
+def test_a_window_that_no_sum_of_float32_holds_is_refused_by_name(kit):
+    """600 x 255 x 255 passes 2^24, and a convolution cannot cut inside its window; NumPy and float64 can do it."""
+    m = load_multiplier("mul8u_1JJQ")
+    w, x = np.full((1, 1, 600, 1), 255), np.full((1, 1, 600, 1), 255)
+    attrs = {"kernel": [600, 1], "pads": [0] * 4, "stride": [1, 1], "dilation": [1, 1], "groups": 1, "zero": 0}
+    for more in ({"w_zero": 128}, {"w_zero": 0}):
+        program = one_layer("conv", m, x.shape[1:], w, {**attrs, **more}, (1, 1, 1))
+        if more["w_zero"]:
+            with pytest.raises(UnsupportedOperatorError, match="'layer'"):
+                onnx_bytes(program)
+        else:
+            assert [found.item() for found in run_all(kit, program, x)] == [600 * 255 * 255] * 3
+        assert AtenProgram(program)(torch.from_numpy(x).float()).item() == 600 * 255 * (255 - more["w_zero"])
 
 
 def test_sums_beyond_int32(kit):

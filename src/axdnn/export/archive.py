@@ -9,8 +9,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from axdnn.export.program import Array, Program, Step, Table
-from axdnn.records import RecordError
+from axdnn.export.program import Array, Program, Step
+from axdnn.records import Multiplier, RecordError
 
 FORMAT = "axdnn-program"
 VERSION = 1
@@ -29,16 +29,15 @@ def archive_bytes(program: Program) -> bytes:
             "dtype": step.dtype, **step.attrs, "arrays": keys,
         })  # fmt: skip
     tables = {}
-    for key, table in program.tables.items():
-        tables[key] = {"name": table.name, "coding": table.coding}
-        arrays[f"table.{key}"] = table.table
-        arrays[f"a_values.{key}"], arrays[f"w_values.{key}"] = table.a_values, table.w_values
+    for key, m in program.tables.items():
+        tables[key] = {"name": m.name, "coding": m.coding}
+        arrays |= {f"table.{key}": m.table, f"a_values.{key}": m.a_values, f"w_values.{key}": m.w_values}
     graph = {
         "format": FORMAT, "version": VERSION, "about": program.about, "inputs": program.inputs,
         "outputs": program.outputs, "tables": tables, "steps": steps,
     }  # fmt: skip
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, graph=np.array(json.dumps(graph, allow_nan=False)), **arrays)
+    np.savez_compressed(buffer, graph=np.array(json.dumps(graph, allow_nan=False)), **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -66,7 +65,7 @@ def archive_program(content: bytes, where: str = "the archive") -> Program:
         for s in graph["steps"]
     )  # fmt: skip
     tables = {
-        key: Table(t["name"], t["coding"], *(arrays[f"{kind}.{key}"] for kind in ("table", "a_values", "w_values")))
+        key: Multiplier(name=t["name"], coding=t["coding"], table=arrays[f"table.{key}"])
         for key, t in graph["tables"].items()
     }
     inputs = {name: tuple(shape) for name, shape in graph["inputs"].items()}

@@ -22,6 +22,7 @@ from axdnn.export.program import Array, Program, Step
 from axdnn.kernels.bounds import FLOAT64_EXACT
 from axdnn.records import UnsupportedOperatorError
 
+EXACT = FLOAT64_EXACT // 2  # half, for the bounds are float64 themselves
 LOOKUP_VALUES = 1 << 24  # entries of a table of columns that are held at once
 EXAMPLE_BATCH = 2
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -54,7 +55,7 @@ class AtenProgram(nn.Module):
                 self._hold_layer(step)
 
     def _hold_layer(self, step: Step) -> None:
-        planes = planes_of(step, self.program.tables[step.attrs["table"]], FLOAT64_EXACT)
+        planes = planes_of(step, self.program.tables[step.attrs["table"]], EXACT)
         self.planes[step.output] = planes
         if planes.f.size:
             self._hold(step, "f", planes.f.T.astype(np.float64))
@@ -178,7 +179,8 @@ def _quantise(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
 def _max_pool(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
     a = s.attrs
     padded = _padded(s, x.to(torch.float32), a["least"])
-    return _MAX_POOL[len(a["kernel"])](padded, a["kernel"], a["stride"], 0, a["dilation"])
+    pool: Callable[..., torch.Tensor] = _MAX_POOL[len(a["kernel"])]
+    return pool(padded, a["kernel"], a["stride"], 0, a["dilation"])
 
 
 def _pool_sum(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from axdnn.export.program import Array, Program, Step, Table
+from axdnn.export.program import Array, Program, Step
 from axdnn.kernels import ABSENT
 from axdnn.layers import ApproxModel, IntegerLayer
 from axdnn.layers.emission import Emission
@@ -38,7 +38,7 @@ class _Lowering:
     def __init__(self, model: ApproxModel) -> None:
         self.model = model
         self.steps: list[Step] = []
-        self.tables: dict[str, Table] = {}
+        self.tables: dict[str, Multiplier] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.names: dict[tuple[str, Emission], str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -105,12 +105,6 @@ class _Lowering:
             least = {"least": {"float32": FLOAT32_MIN, "int8": -128, "uint8": 0}[dtype]} if op == "max_pool" else {}
             self.names[node.name, form] = self.step(node, op, inputs, dtype, attrs={**attrs, **least})
 
-    def table(self, multiplier: Multiplier) -> str:
-        """Note a multiplier's table and return its id."""
-        m = multiplier
-        self.tables.setdefault(m.id, Table(m.name, m.coding, m.table, m.a_values, m.w_values))
-        return m.id
-
 
 def _shapes(model: ApproxModel) -> dict[str, tuple[int, ...]]:
     """Node -> shape of its value without the batch dimension."""
@@ -142,8 +136,9 @@ def _layer(low: _Lowering, node: Node) -> None:
     if layer.terms is not None or len(layer.skipped):
         arrays["terms"] = _terms(layer, groups).numpy()
     attrs: dict[str, Any] = {
-        "table": low.table(layer.multiplier), "zero": coding.encoding.zero_point, "w_zero": coding.w_zero,
+        "table": layer.multiplier.id, "zero": coding.encoding.zero_point, "w_zero": coding.w_zero,
     }  # fmt: skip
+    low.tables[layer.multiplier.id] = layer.multiplier
     op = "linear" if node.op == "linear" else "conv"
     if op == "conv":
         attrs |= {"kernel": list(layer.w_codes.shape[2:]), "pads": 2 * list(node.attrs["padding"]), "groups": groups}

@@ -1,23 +1,13 @@
-"""An ONNX graph under construction, and the rules that write each step of a program with standard operators.
-
-Exactness: products and sums of codes are convolutions and matrix products of float32 integers, cut into parts whose
-partial sums stay within 2^24 in any order, and integers from there on. A cast keeps each part an operator of its own,
-so that no runtime folds a scale into its weights. Requantisation is Mul, Round (half to even), Clip in float32.
-"""
+"""An ONNX graph under construction."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from axdnn.export.planes import NOTHING, Planes, planes_of
 from axdnn.export.program import Array, Program, Step
-from axdnn.kernels.bounds import FLOAT32_EXACT
-from axdnn.records import UnsupportedOperatorError
 
 TYPES = {
     "float32": TensorProto.FLOAT, "int8": TensorProto.INT8, "uint8": TensorProto.UINT8, "int32": TensorProto.INT32,
@@ -62,12 +52,10 @@ class Graph:
         """Return a value in another type."""
         return self.add("Cast", value, to=TYPES[dtype], output=output)
 
-    def add_step(self, step: Step) -> None:
-        """Write a step."""
-        if step.op not in RULES:
-            raise UnsupportedOperatorError(f"no ONNX rule for {step.op!r} of {step.node!r}; known: {', '.join(RULES)}")
-        self.step = step
-        RULES[step.op](self, step)
+    def row(self, value: str, first: int) -> str:
+        """Return the row of a table for each code, int32."""
+        row = self.cast(value, "int32")
+        return self.add("Add", row, self.constant(-first, "int32")) if first else row
 
     def tensors(self) -> list[TensorProto]:
         """Return the constants."""
@@ -76,220 +64,3 @@ class Graph:
     def info(self, name: str, batch: str = "batch") -> ValueInfoProto:
         """Describe an input or a result, batch size free."""
         return helper.make_tensor_value_info(name, TYPES[self.types[name]], [batch, *self.shapes[name]])
-
-
-def _padded(g: Graph, s: Step, value: str, dims: int, fill: int) -> str:
-    """Return codes with a border of the code of zero."""
-    pads = s.attrs["pads"]
-    if not any(pads):
-        return value
-    border = [0, 0, *pads[:dims], 0, 0, *pads[dims:]]
-    return g.add("Pad", value, g.constant(border, "int64"), g.constant(fill, g.types[s.inputs[0]]))
-
-
-def _row(g: Graph, value: str, first: int) -> str:
-    """Return the row of a table for each code, int32."""
-    row = g.cast(value, "int32")
-    return g.add("Add", row, g.constant(-first, "int32")) if first else row
-
-
-def _first(g: Graph, s: Step) -> int:
-    return -128 if g.types[s.inputs[0]] == "int8" else 0
-
-
-def _conv(g: Graph, s: Step) -> None:
-    dims = s.arrays["w"].ndim - 2
-    rows = _row(g, _padded(g, s, s.inputs[0], dims, s.attrs["zero"]), _first(g, s))
-    groups, channels = s.attrs["groups"], s.arrays["w"].shape[1]
-    before = g.shapes[s.inputs[0]][1:]
-    sizes = [size + s.attrs["pads"][i] + s.attrs["pads"][dims + i] for i, size in enumerate(before)]
-    planes = planes_of(s, g.program.tables[s.attrs["table"]], FLOAT32_EXACT)
-    window = {"strides": s.attrs["stride"], "dilations": s.attrs["dilation"], "group": groups}
-    split = rows if groups == 1 else g.add("Reshape", rows, g.constant([0, groups, channels, *sizes], "int64"))
-
-    def part(begin: int, end: int) -> str:
-        axis, width = (1 if groups == 1 else 2), len(planes.f[0]) * (end - begin)
-        x = _looked_up(g, _slice(g, split, axis, begin, end, channels), planes, axis)
-        x = x if groups == 1 else g.add("Reshape", x, g.constant([0, groups * width, *sizes], "int64"))
-        w = np.moveaxis(planes.g[:, :, begin:end], 0, 1).reshape(-1, width, *s.arrays["w"].shape[2:])
-        return g.add("Conv", x, g.constant(w, "float32"), kernel_shape=s.attrs["kernel"], **window)
-
-    lookup = _conv_lookup(g, s, split, planes) if planes.columns is not None else None
-    _finish(g, s, planes, [part(*ends) for ends in _parts(planes)], lookup)
-
-
-def _linear(g: Graph, s: Step) -> None:
-    rows, features = _row(g, s.inputs[0], _first(g, s)), s.arrays["w"].shape[1]
-    planes = planes_of(s, g.program.tables[s.attrs["table"]], FLOAT32_EXACT)
-
-    def part(begin: int, end: int) -> str:
-        x = _looked_up(g, _slice(g, rows, -1, begin, end, features), planes, -1)
-        w = np.moveaxis(planes.g[:, :, begin:end], 0, 1).reshape(len(s.arrays["w"]), -1)
-        return g.add("MatMul", x, g.constant(w.T, "float32"))
-
-    lookup = None
-    if planes.columns is not None:
-        last = len(s.shape)  # the terms come first
-        ahead = g.add("Transpose", rows, perm=[last, *range(last)])
-        terms = g.add("Unsqueeze", ahead, g.constant([-1], "int64"))
-        lookup = _table_sums(g, s, terms, planes.columns.T.reshape(features, *[1] * last, -1), planes)
-    _finish(g, s, planes, [part(*ends) for ends in _parts(planes)], lookup)
-
-
-def _parts(planes: Planes) -> list[tuple[int, int]]:
-    """Return where each part of the reduction begins and ends; nothing to do without planes."""
-    return list(zip((0, *planes.ends[:-1]), planes.ends, strict=True)) if planes.f.shape[1] else []
-
-
-def _slice(g: Graph, value: str, axis: int, begin: int, end: int, size: int) -> str:
-    if (begin, end) == (0, size):
-        return value
-    return g.add("Slice", value, *(g.constant([v], "int64") for v in (begin, end, axis)))
-
-
-def _looked_up(g: Graph, rows: str, planes: Planes, axis: int) -> str:
-    """Return the planes of F side by side, float32."""
-    looked = [g.add("Gather", g.constant(column, "float32"), rows) for column in planes.f.T]
-    return looked[0] if len(looked) == 1 else g.add("Concat", *looked, axis=axis)
-
-
-def _conv_lookup(g: Graph, s: Step, rows: str, planes: Planes) -> str:
-    """Sum table entries over the window: its positions are slices of the input, side by side along a new first axis."""
-    a, groups, dims = s.attrs, s.attrs["groups"], s.arrays["w"].ndim - 2
-    split = g.add("Unsqueeze", rows, g.constant([1], "int64")) if groups == 1 else rows  # (b, groups, c, *sizes)
-    axes, steps = g.constant(range(3, 3 + dims), "int64"), g.constant(a["stride"], "int64")
-    views = []
-    for place in np.ndindex(*a["kernel"]):
-        begin = [p * d for p, d in zip(place, a["dilation"], strict=True)]
-        end = [b + (size - 1) * st + 1 for b, size, st in zip(begin, s.shape[1:], a["stride"], strict=True)]
-        views.append(g.add("Slice", split, g.constant(begin, "int64"), g.constant(end, "int64"), axes, steps))
-    # (b, groups, window * c, *sizes), then terms first and an axis for the output channels of a group
-    x = views[0] if len(views) == 1 else g.add("Concat", *views, axis=2)
-    x = g.add("Transpose", x, perm=[2, 0, 1, *range(3, 3 + dims)])
-    x = g.add("Unsqueeze", x, g.constant([3], "int64"))
-    assert planes.columns is not None
-    columns = planes.columns.reshape(groups, -1, s.arrays["w"].shape[1], math.prod(a["kernel"]))
-    terms = columns.transpose(3, 2, 0, 1).reshape(-1, 1, groups, columns.shape[1], *[1] * dims)
-    sums = _table_sums(g, s, x, terms, planes)
-    return g.add("Reshape", sums, g.constant([0, *s.shape], "int64"))
-
-
-def _table_sums(g: Graph, s: Step, rows: str, columns: Array, planes: Planes) -> str:
-    """Sum `table[row, column]` over the first axis of both, one term after the other, by a Scan.
-
-    Args:
-        g: graph.
-        s: step of a layer.
-        rows: value of rows, int32 `(terms, batch, ...)`.
-        columns: `(terms, 1, ...)`, broadcast against the rows.
-        planes: of the step.
-    """
-    table = g.program.tables[s.attrs["table"]].table.astype(np.int64)
-    flat = np.pad(table, ((0, 0), (0, 1))).ravel()  # column `NOTHING` holds zeros
-    dtype = _sum_type(planes)
-    starts = g.add("Mul", rows, g.constant(NOTHING + 1, "int32"))
-    inner, entry = g.name(), g.name()
-    names = {key: f"{inner}/{key}" for key in ("total", "start", "column", "index", "next", "picked", "sum")}
-    n = names
-    body = helper.make_graph(
-        [
-            helper.make_node("Add", [n["start"], n["column"]], [n["index"]]),
-            helper.make_node("Gather", [g.constant(flat, dtype), n["index"]], [n["picked"]]),
-            helper.make_node("Add", [n["total"], n["picked"]], [n["next"]]),
-        ],
-        inner,
-        [helper.make_tensor_value_info(n[k], TYPES[t], None) for k, t in
-         (("total", dtype), ("start", "int32"), ("column", "int32"))],
-        [helper.make_tensor_value_info(n["next"], TYPES[dtype], None)],
-    )  # fmt: skip
-    # Zeros of the result's shape: any term's index, times nothing.
-    first = g.add("Gather", starts, g.constant(0, "int64"), axis=0)
-    broadcast = g.add("Add", first, g.constant(columns[0], "int32"))
-    zeros = g.add("Mul", g.cast(broadcast, dtype), g.constant(0, dtype), output=entry)
-    return g.add("Scan", zeros, starts, g.constant(columns, "int32"), body=body, num_scan_inputs=2)
-
-
-def _sum_type(planes: Planes) -> str:
-    return "int32" if planes.total < 2**31 else "int64"
-
-
-def _finish(g: Graph, s: Step, planes: Planes, parts: list[str], lookup: str | None) -> None:
-    """Add the parts of a sum and the constant, as integers."""
-    dtype = g.types[s.output] = _sum_type(planes)
-    sums = [g.cast(part, dtype) for part in parts] + ([lookup] if lookup else [])
-    total = g.constant(s.arrays["constant"], dtype)
-    if not sums:  # a table of zeros: the constant alone, in the shape of the result
-        ones = g.add("Expand", total, _result_shape(g, s))
-        g.add("Identity", ones, output=s.output)
-    for i, part in enumerate(sums):
-        total = g.add("Add", part, total, output=s.output if i == len(sums) - 1 else "")
-
-
-def _result_shape(g: Graph, s: Step) -> str:
-    batch = g.add("Shape", s.inputs[0], start=0, end=1)
-    return g.add("Concat", batch, g.constant(s.shape, "int64"), axis=0)
-
-
-def _quantise(g: Graph, s: Step) -> None:
-    a = s.attrs
-    scaled = g.add("Mul", g.cast(s.inputs[0], "float32"), g.constant(s.arrays["unit"], "float32"))
-    bounds = (g.constant(a["low"], "float32"), g.constant(a["high"], "float32"))
-    level = g.add("Clip", g.add("Round", scaled), *bounds)
-    level = level if a["step"] == 1 else g.add("Mul", level, g.constant(a["step"], "float32"))
-    level = level if a["zero"] == 0 else g.add("Add", level, g.constant(a["zero"], "float32"))
-    g.cast(level, s.dtype, output=s.output)
-
-
-def _scale(g: Graph, s: Step) -> None:
-    g.add("Mul", g.cast(s.inputs[0], "float32"), g.constant(s.arrays["unit"], "float32"), output=s.output)
-
-
-def _clamp(g: Graph, s: Step) -> None:
-    bounds = ["" if s.attrs[key] is None else g.constant(s.attrs[key], "float32") for key in ("low", "high")]
-    g.add("Clip", s.inputs[0], *bounds, output=s.output)
-
-
-def _dequantise(g: Graph, s: Step) -> None:
-    level = g.add("Sub", g.cast(s.inputs[0], "float32"), g.constant(s.attrs["zero"], "float32"))
-    g.add("Mul", level, g.constant(s.arrays["scale"], "float32"), output=s.output)
-
-
-def _affine(g: Graph, s: Step) -> None:
-    scaled = g.add("Mul", s.inputs[0], g.constant(s.arrays["scale"], "float32"))
-    g.add("Add", scaled, g.constant(s.arrays["shift"], "float32"), output=s.output)
-
-
-def _pool_sum(g: Graph, s: Step) -> None:
-    """Sum a window by a convolution with ones, channel by channel; a float32 holds the sum."""
-    a, channels = s.attrs, s.shape[0]
-    if 255 * math.prod(a["kernel"]) > FLOAT32_EXACT:
-        raise UnsupportedOperatorError(f"no ONNX rule for a sum of {math.prod(a['kernel'])} codes in {s.node!r}")
-    level = g.add("Sub", g.cast(s.inputs[0], "float32"), g.constant(a["zero"], "float32"))
-    ones = g.constant(np.ones((channels, 1, *a["kernel"])), "float32")
-    sums = g.add("Conv", level, ones, kernel_shape=a["kernel"], strides=a["stride"], pads=a["pads"], group=channels)
-    g.cast(sums, s.dtype, output=s.output)
-
-
-def _max_pool(g: Graph, s: Step) -> None:
-    a = s.attrs
-    window = {"kernel_shape": a["kernel"], "strides": a["stride"], "dilations": a["dilation"], "pads": a["pads"]}
-    g.add("MaxPool", s.inputs[0], output=s.output, **window)
-
-
-def _lookup(g: Graph, s: Step) -> None:
-    table = g.constant(s.arrays["table"], s.dtype)
-    g.add("Gather", table, _row(g, s.inputs[0], s.attrs["first"]), output=s.output)
-
-
-def _reshape(g: Graph, s: Step) -> None:
-    g.add("Reshape", s.inputs[0], g.constant([0, *s.attrs["sizes"]], "int64"), output=s.output)
-
-
-RULES: dict[str, Callable[[Graph, Step], None]] = {
-    "quantise": _quantise, "scale": _scale, "clamp": _clamp, "conv": _conv, "linear": _linear,
-    "dequantise": _dequantise, "affine": _affine, "pool_sum": _pool_sum, "max_pool": _max_pool, "lookup": _lookup,
-    "reshape": _reshape,
-    "add": lambda g, s: g.add("Add", *s.inputs, output=s.output),
-    "transpose": lambda g, s: g.add("Transpose", s.inputs[0], perm=s.attrs["order"], output=s.output),
-    "concat": lambda g, s: g.add("Concat", *s.inputs, axis=s.attrs["axis"], output=s.output),
-}  # fmt: skip

@@ -26,10 +26,11 @@ def onnx_bytes(program: Program) -> bytes:
     from onnx import checker, helper
 
     from axdnn.export.onnx_graph import Graph
+    from axdnn.export.onnx_rules import add_step
 
     graph = Graph(program)
     for step in program.steps:
-        graph.add_step(step)
+        add_step(graph, step)
     size = sum(array.nbytes for _, array in graph.constants.values())
     if size > MOST_BYTES:
         raise InvalidInputError(

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from axdnn.records import Multiplier
+
 Array = npt.NDArray[Any]
 
 # Operator -> what it makes of its inputs. Arrays of a step broadcast against values without their batch dimension.
@@ -31,32 +33,6 @@ STEPS = {
     "transpose": "axes in another order",
     "concat": "values side by side",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A multiplier's behaviour: `table[row, column]` int32 `(256, 256)`; a code c is row or column `c + 128` if signed.
-
-    Attributes:
-        name: label. coding: `signed`, `unsigned` or `sign_magnitude`. table: products.
-        a_values, w_values: int32 `(256,)`, the number that each row and column stands for.
-    """
-
-    name: str
-    coding: str
-    table: Array
-    a_values: Array
-    w_values: Array
-
-    @property
-    def a_signed(self) -> bool:
-        """Whether activation codes are int8."""
-        return self.coding == "signed"
-
-    @property
-    def w_signed(self) -> bool:
-        """Whether weight codes are int8."""
-        return self.coding != "unsigned"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +68,12 @@ class Program:
         inputs: name -> shape without the batch dimension; float32.
         outputs: names of the results.
         steps: in order.
-        tables: multiplier id -> table; steps name them by id.
+        tables: id -> multiplier; steps name them by id.
         about: text that says what this is: network, assignment, version.
     """
 
     inputs: dict[str, tuple[int, ...]]
     outputs: tuple[str, ...]
     steps: tuple[Step, ...]
-    tables: dict[str, Table]
+    tables: dict[str, Multiplier]
     about: dict[str, str]
