@@ -38,7 +38,12 @@ def test_every_kind_of_table(kit, case, net, to):
 
 
 @pytest.mark.parametrize(
-    ("net", "case"), [("windows", "in steps"), ("paths", "f(0,0) != 0"), ("windows", "full rank, unsigned")]
+    ("net", "case"),
+    [
+        ("windows", "in steps"),
+        pytest.param("paths", "f(0,0) != 0", marks=pytest.mark.slow),
+        pytest.param("windows", "full rank, unsigned", marks=pytest.mark.slow),
+    ],
 )
 def test_programs_of_torch(kit, net, case):
     model, x = kit.made(net, case)
@@ -59,7 +64,7 @@ def test_every_end_of_a_torch_program(kit, end):
     same(kit.run(model, "pt2", x), model(x))
 
 
-@pytest.mark.parametrize("to", ["onnx", "npz", "pt2"])
+@pytest.mark.parametrize("to", ["onnx", "npz", pytest.param("pt2", marks=pytest.mark.slow)])
 def test_mixed_circuits_with_exact_rows_skipped_channels_and_absent_inputs(kit, to):
     for unsigned in ("sign_magnitude", "unsigned") if to != "pt2" else ("unsigned",):
         recipe, data = Recipe(unsigned_coding=unsigned), kit.images(16, 2, 13, 12)

@@ -99,34 +99,54 @@ def kinds_of(rng: np.random.Generator, shape) -> dict[str, np.ndarray]:
     return {"terms": rng.integers(0, 3, shape).astype(np.uint8)} if rng.integers(2) else {}
 
 
-@given(st.integers(0, 2**32 - 1))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 2, 3]))
 @settings(max_examples=40)
-def test_fuzzed_convolutions(kit, seed):
-    """Any stride, dilation, border, groups, size, circuit, kinds of terms, zero points."""
+def test_fuzzed_convolutions(kit, seed, dims):
+    """Any stride, dilation, border, groups, size, circuit, kinds of terms, zero points; lines, images and volumes."""
     rng = np.random.default_rng(seed)
     name = rng.choice(["exact", "mul8s_1L12", "mul8u_17KS", "mul8u_QKX", "wrapped", "noise"])
     m = kit.full_rank(True) if name == "noise" else load_multiplier("mul8u_17KS" if name == "wrapped" else name)
     m = m.sign_magnitude() if name == "wrapped" else m
     groups, c, n = (int(v) for v in rng.integers(1, 4, 3))
-    kernel, stride, dilation = (rng.integers(1, 4, 2).tolist() for _ in range(3))
-    padding = rng.integers(0, 3, 2).tolist()
+    kernel, stride, dilation = (rng.integers(1, 4, dims).tolist() for _ in range(3))
+    padding = rng.integers(0, 3, dims).tolist()
     least = [max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilation, padding, strict=True)]
-    sizes = [v + int(rng.integers(0, 5)) for v in least]
+    sizes = [v + int(rng.integers(0, 4)) for v in least]
     low, w_low = -128 * m.a_signed, -128 * m.w_signed
     x = rng.integers(low, low + 256, (2, groups * c, *sizes))
     w = rng.integers(w_low, w_low + 256, (groups * n, c, *kernel))
-    attrs = {"kernel": kernel, "stride": stride, "dilation": dilation, "pads": 2 * padding, "groups": groups,
-             "zero": int(rng.integers(low, low + 256)), "w_zero": 0 if m.w_signed else 128}  # fmt: skip
-    out = [(s + 2 * p - d * (k - 1) - 1) // t + 1
-           for s, p, d, k, t in zip(sizes, padding, dilation, kernel, stride, strict=True)]  # fmt: skip
-    constant = rng.integers(-(2**31), 2**31, (groups * n, 1, 1))
-    program = one_layer(
-        "conv", m, x.shape[1:], w, attrs, (groups * n, *out), constant=constant, **kinds_of(rng, w.shape)
-    )
+    attrs = {
+        "kernel": kernel, "stride": stride, "dilation": dilation, "pads": 2 * padding, "groups": groups,
+        "zero": int(rng.integers(low, low + 256)), "w_zero": 0 if m.w_signed else 128,
+    }  # fmt: skip
+    steps = zip(sizes, padding, dilation, kernel, stride, strict=True)
+    out = (groups * n, *((size + 2 * p - d * (k - 1) - 1) // t + 1 for size, p, d, k, t in steps))
+    constant = rng.integers(-(2**31), 2**31, (groups * n, *[1] * dims))
+    program = one_layer("conv", m, x.shape[1:], w, attrs, out, constant=constant, **kinds_of(rng, w.shape))
     read, plain, onnx = run_all(kit, program, x)
-    assert read.shape == (2, groups * n, *out)
+    assert read.shape == (2, *out)
     assert np.array_equal(read, plain)
     assert np.array_equal(read, onnx)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2))
+@settings(max_examples=20)
+def test_fuzzed_linear_layers(kit, seed, more):
+    """Any rank of the input, against products looked up one by one."""
+    rng = np.random.default_rng(seed)
+    m = load_multiplier(rng.choice(["mul8s_1KR3", "mul8u_17KS", "mul8u_QKX", "mul8u_2HH.T"]))
+    low, k, n = -128 * m.a_signed, int(rng.integers(1, 9)), int(rng.integers(1, 5))
+    x = rng.integers(low, low + 256, (3, *rng.integers(1, 4, more), k))
+    w = rng.integers(low, low + 256, (n, k))
+    w_zero = 0 if m.w_signed else 128
+    kinds = kinds_of(rng, w.shape)
+    program = one_layer("linear", m, x.shape[1:], w, {"zero": 0, "w_zero": w_zero}, (*x.shape[1:-1], n), **kinds)
+    products = np.stack([m.table[x[..., None, :] - low, w - low], x[..., None, :] * w, np.zeros((*x.shape[:-1], n, k))])
+    terms = kinds.get("terms", np.zeros_like(w))
+    picked = sum(np.where(terms == kind, products[kind], 0) for kind in range(3))
+    wanted = (picked - w_zero * np.where(terms == 2, 0, x[..., None, :])).sum(-1)
+    for found in run_all(kit, program, x):
+        assert np.array_equal(found, wanted)
 
 
 def test_every_value_on_the_way_is_the_same(kit):
