@@ -151,7 +151,7 @@ def test_fuzzed_linear_layers(kit, seed, more):
 
 def test_every_value_on_the_way_is_the_same(kit):
     """Codes, sums and real values of every step, not the results alone."""
-    for net in ("windows", "paths"):
+    for net in ("windows", "paths", "moved"):
         model, x = kit.made(net, "f(0,0) != 0")
         program = lower(model)
         program = replace(program, outputs=tuple(step.output for step in program.steps))

@@ -173,7 +173,8 @@ def _table_sums(m: AtenProgram, s: Step, rows: torch.Tensor, groups: int) -> tor
 
 def _quantise(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
     level = (x.to(torch.float32) * m.held(s, "unit")).round().clamp(s.attrs["low"], s.attrs["high"])
-    return level * s.attrs["step"] + s.attrs["zero"]
+    code: torch.Tensor = level * s.attrs["step"] + s.attrs["zero"]
+    return code
 
 
 def _max_pool(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:

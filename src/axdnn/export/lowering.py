@@ -108,17 +108,26 @@ class _Lowering:
 
 def _shapes(model: ApproxModel) -> dict[str, tuple[int, ...]]:
     """Node -> shape of its value without the batch dimension."""
-    layers = {layer.name: layer.out_shape for layer in model.network.layers}
     shapes: dict[str, tuple[int, ...]] = {}
     for node in model.nodes.values():
+        before = [shapes[i] for i in node.inputs]
         if node.op == "input":
             shapes[node.name] = tuple(model.input_shape)
+        elif node.op == "linear":
+            shapes[node.name] = (*before[0][:-1], len(model.layer(node.name).w_codes))
         elif node.is_layer:
-            shapes[node.name] = tuple(layers[node.name])
+            weight = model.layer(node.name).w_codes
+            shapes[node.name] = (len(weight), *_windows(before[0][1:], weight.shape[2:], node.attrs))
         elif node.op != "output":
-            values = tuple(torch.zeros(1, *shapes[i]) for i in node.inputs)
+            values = tuple(torch.zeros(1, *shape) for shape in before)
             shapes[node.name] = tuple(apply_float(node, values).shape[1:])
     return shapes
+
+
+def _windows(sizes: Sequence[int], kernel: Sequence[int], a: dict[str, Any]) -> tuple[int, ...]:
+    """Return how many windows fit along each axis."""
+    steps = zip(sizes, kernel, a["stride"], a["padding"], a.get("dilation", [1] * len(kernel)), strict=True)
+    return tuple((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in steps)
 
 
 def _input(low: _Lowering, node: Node) -> None:
@@ -175,21 +184,16 @@ def _batch_norm(low: _Lowering, node: Node) -> None:
 def _avg_pool(low: _Lowering, node: Node) -> None:
     codes, encoding = low.codes(node)
     a, shape = node.attrs, low.shapes[node.inputs[0]]
-    dims = len(shape) - 1
-    attrs: dict[str, Any] = {"kernel": list(shape[1:]), "stride": [1] * dims, "pads": [0] * (2 * dims)}
-    if not a.get("whole"):
-        attrs = {"kernel": list(a["kernel"]), "stride": list(a["stride"]), "pads": 2 * list(a["padding"])}
-    attrs |= {"dilation": [1] * dims, "zero": encoding.zero_point}
-    sums = low.step(node, "pool_sum", [codes], "int64", attrs=attrs, shape=_pooled(shape, attrs))
-    if a.get("whole") and not a["keepdim"]:
+    ones, none = [1] * (len(shape) - 1), [0] * (len(shape) - 1)
+    window = {"kernel": list(shape[1:]), "stride": ones, "padding": none} if a.get("whole") else a
+    kernel, stride, padding = (list(window[key]) for key in ("kernel", "stride", "padding"))
+    attrs = {"kernel": kernel, "stride": stride, "dilation": ones, "pads": 2 * padding, "zero": encoding.zero_point}
+    pooled = (shape[0], *_windows(shape[1:], kernel, window))
+    sums = low.step(node, "pool_sum", [codes], "int64", attrs=attrs, shape=pooled)
+    if pooled != low.shapes[node.name]:  # a mean that drops its axes
         sums = low.step(node, "reshape", [sums], "int64", attrs={"sizes": list(low.shapes[node.name])})
     count = pool_count(torch.zeros(1, *shape), a)
     low.emit(node, sums, torch.tensor(encoding.scale / count, dtype=torch.float64))
-
-
-def _pooled(shape: tuple[int, ...], attrs: dict[str, Any]) -> tuple[int, ...]:
-    sizes = zip(shape[1:], attrs["kernel"], attrs["stride"], attrs["pads"], strict=False)
-    return (shape[0], *((size + 2 * p - k) // s + 1 for size, k, s, p in sizes))
 
 
 def _max_pool(low: _Lowering, node: Node) -> None:
