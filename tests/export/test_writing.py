@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -94,6 +95,20 @@ def test_onnx_in_the_reference_of_the_standard(kit):
         evaluator = ReferenceEvaluator(onnx.load_from_string(onnx_bytes(lower(model))))
         [found] = evaluator.run(None, {evaluator.input_names[0]: x[:1].numpy()})
         assert np.array_equal(found, model(x[:1]).numpy())
+
+
+def test_onnxruntime_gives_the_same_bits_at_every_optimisation_level_and_thread_count(kit):
+    """Fusions that would fold a scale into weights, or sum in another order, change nothing."""
+    for net, case in (("windows", "signed"), ("paths", "f(0,0) != 0")):
+        model, x = kit.made(net, case)
+        content, wanted = onnx_bytes(lower(model)), model(x).numpy()
+        levels = onnxruntime.GraphOptimizationLevel
+        for level in (levels.ORT_DISABLE_ALL, levels.ORT_ENABLE_BASIC, levels.ORT_ENABLE_ALL):
+            for threads in (1, 2):
+                options = onnxruntime.SessionOptions()
+                options.graph_optimization_level, options.intra_op_num_threads = level, threads
+                session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+                assert np.array_equal(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0], wanted)
 
 
 def test_an_archive_comes_back_as_it_was(kit):

@@ -45,7 +45,7 @@ class OutputFolderError(AxdnnError, RuntimeError):
     """The output folder holds the results of another run."""
 
 
-class MissingPackageError(AxdnnError, ImportError):
+class MissingPackageError(AxdnnError, RuntimeError):
     """An optional package is not installed; the message says which extra brings it."""
 
 
