@@ -137,7 +137,7 @@ class Evaluator:
             UnknownNameError: the assignment names a multiplier that is not known here.
             InvalidInputError: it does not name exactly the layers of the network.
         """
-        self._check(assignment)
+        self.check(assignment)
         if self.left <= 0:
             raise OutOfEvaluationsError(f"the cap of {self.cap} full evaluations is reached")
         self.full_evaluations += 1
@@ -211,7 +211,13 @@ class Evaluator:
         text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}{left_out or ''}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.bits"
 
-    def _check(self, assignment: Assignment) -> None:
+    def check(self, assignment: Assignment) -> None:
+        """Refuse an assignment that is not one of this network.
+
+        Raises:
+            UnknownNameError: it names a multiplier that is not known here.
+            InvalidInputError: it does not name exactly the layers of the network, or leaves out what is not there.
+        """
         if set(assignment.multipliers) != set(self.network.layer_names):
             raise InvalidInputError(
                 f"an assignment must name the {len(self.network.layers)} layers of {self.network.name!r}, "

@@ -80,6 +80,11 @@ class ApproxModel(nn.Module):
         """Everything that stays exact, with its reason."""
         return (*self.exact_layers, *self.network.exact_operators)
 
+    @property
+    def requests(self) -> Mapping[str, tuple[Emission, ...]]:
+        """Node -> the forms in which its value is handed on."""
+        return self._wanted
+
     def layer(self, name: str) -> IntegerLayer:
         """Return the integer layer of that name; a product of activations is an `IntegerProduct`."""
         return self._layers[self._keys[name]]  # type: ignore[return-value]
