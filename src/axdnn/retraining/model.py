@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from axdnn.kernels import Path
-from axdnn.layers import ApproxModel, IntegerLayer
+from axdnn.layers import ApproxModel, Calibration, IntegerLayer, Recipe
 from axdnn.layers.emission import Emission
-from axdnn.quant import LAYER_OPS, PASSING_OPS, CapturedModel, Node, capture, fold_batch_norm, pool_count, pool_sum
+from axdnn.quant import PASSING_OPS, CapturedModel, Node, capture, fold_batch_norm, pool_count, pool_sum
 from axdnn.records import InvalidInputError, UnsupportedOperatorError
 from axdnn.retraining.functions import LookUp
 from axdnn.retraining.parameters import ActivationRange, TrainableLayer
@@ -26,11 +26,13 @@ Real = tuple[torch.Tensor, torch.Tensor | None]  # float32 values and, unless 1,
 def trainable(
     approximate: ApproxModel,
     model: nn.Module,
+    calibration: torch.Tensor,
     *,
+    recipe: Recipe | None = None,
     gradient: Gradient = "straight_through",
     ranges: bool = True,
     weight_scales: bool = False,
-    width: int = 16,
+    width: int = 64,
     tolerance: float = 0.03,
 ) -> TrainableModel:
     """Return a network that computes what `approximate` computes, to the bit, and can be trained.
@@ -38,6 +40,8 @@ def trainable(
     Args:
         approximate: as `axdnn.approximate` returns it.
         model: the float network it was made from (or its capture); where the latent weights start.
+        calibration: the images it was made with, `(n, ...)`: their activations say which code fits a weight best.
+        recipe: with which it was made.
         gradient: of the products: `straight_through` as if they were exact, or `table_slope`, the smoothed
             difference of the circuit's table.
         ranges: whether the scales of activations are learned.
@@ -52,7 +56,8 @@ def trainable(
     captured = model if isinstance(model, CapturedModel) else capture(model, torch.zeros(1, *approximate.input_shape))
     captured = fold_batch_norm(captured)
     _check_same_network(approximate, captured)
-    rule = GradientRule(gradient, width, tolerance)
+    rule, recipe = GradientRule(gradient, width, tolerance), recipe or Recipe()
+    data = Calibration(captured, calibration, recipe.fit_rows, recipe.seed, recipe.activation_range)
     layers = {}
     for name in approximate.layer_names:
         layer = approximate.layer(name)
@@ -61,7 +66,7 @@ def trainable(
                 f"layer {name!r} must compute every term with its circuit to be trained, but it has "
                 f"{'skipped channels' if len(layer.skipped) else 'exact or absent terms'}; train before skipping"
             )
-        layers[name] = TrainableLayer(layer, captured.layer(name).weight, rule, ranges, weight_scales)
+        layers[name] = TrainableLayer(layer, data.samples[name], recipe, rule, ranges, weight_scales)
     return TrainableModel(approximate, captured, layers, rule, ranges)
 
 
@@ -228,7 +233,8 @@ def _requests(graph: CapturedModel) -> dict[str, tuple[Request, ...]]:
     for node in reversed(list(graph.nodes.values())):
         if node.op not in SUPPORTED:
             raise UnsupportedOperatorError(
-                f"operator {node.name!r} ({node.op}) cannot be trained through; supported: {', '.join(sorted(SUPPORTED))}"
+                f"operator {node.name!r} ({node.op}) cannot be trained through; "
+                f"supported: {', '.join(sorted(SUPPORTED))}"
             )
         for i, source in enumerate(node.inputs):
             if node.op == "output":

@@ -12,18 +12,16 @@ import torch
 from torch import nn
 
 from axdnn.kernels import Path
+from axdnn.kernels.codes import table_index
 from axdnn.kernels.requantise import Levels
-from axdnn.layers import IntegerLayer, LayerCoding
-from axdnn.layers.coding import MOST_STEP_BITS
+from axdnn.layers import IntegerLayer, LayerCoding, LayerSample, Recipe
+from axdnn.layers.closed_forms import Steps
 from axdnn.layers.emission import Emission
-from axdnn.multipliers import classify
 from axdnn.quant import Encoding
 from axdnn.records import Multiplier
-from axdnn.retraining.functions import Bounds, Products, Quantise
+from axdnn.retraining.functions import Bounds, Products, Quantise, looked_up
 from axdnn.retraining.slopes import GradientRule, slopes
-
-MINUS_ZERO = -128  # of sign-magnitude weights; training starts from plain zero instead
-INSIDE_CELL = 0.49  # how far a weight may start from the level it is stored as
+from axdnn.retraining.weight_codes import StoreWeights, code_steps, effective_values, starting_values, value_bounds
 
 
 class ActivationRange(nn.Module):
@@ -73,10 +71,7 @@ class ActivationRange(nn.Module):
 
 
 class TrainableLayer(nn.Module):
-    """A convolution or linear layer whose weights are trained and stored as codes.
-
-    The float weight is a latent variable: its code is the nearest one that the circuit can tell apart. Where the
-    recipe stored another code than the nearest, the weight starts at the edge of that code's cell.
+    """A convolution or linear layer whose weights are trained and stored as codes (see `weight_codes`).
 
     Attributes:
         weight: float32, `(c_out, c_in / groups, kh, kw)` or `(out, in)`, batch norm folded.
@@ -85,26 +80,32 @@ class TrainableLayer(nn.Module):
         log_weight_scale: float64 `(c_out,)`, logarithm of the change of the weight's scale.
     """
 
+    start_scale: torch.Tensor
+    start_gain: torch.Tensor
+    values: torch.Tensor
+    codes_of: torch.Tensor
+    breaks: torch.Tensor
     log_weight_scale: torch.Tensor
 
     def __init__(
-        self, layer: IntegerLayer, weight: torch.Tensor, rule: GradientRule, ranges: bool, weight_scales: bool
-    ) -> None:
+        self, layer: IntegerLayer, sample: LayerSample, recipe: Recipe, rule: GradientRule, ranges: bool,
+        weight_scales: bool,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.rule, coding = rule, layer.coding
+        coding = layer.coding
         self.range = ActivationRange(coding.encoding, ranges)
-        self.levels, self.unit = _weight_levels(coding)
+        steps = code_steps(layer, sample, recipe)
+        self.register_buffer("codes_of", steps.values)
+        self.register_buffer("breaks", steps.breaks)
+        self.register_buffer("values", torch.from_numpy(layer.multiplier.w_values - coding.w_zero).double())
         self.register_buffer("start_scale", coding.w_scale.flatten().clone())
         self.register_buffer("start_gain", layer.scale.double() / layer.real_unit)
-        stored = (layer.w_codes.double() - self.levels.zero) / self.levels.step
-        if layer.multiplier.coding == "sign_magnitude":
-            stored[layer.w_codes == MINUS_ZERO] = 0
-        size = self._spread(self.start_scale * self.unit, weight)
-        level = torch.minimum(torch.maximum(weight.double() / size, stored - INSIDE_CELL), stored + INSIDE_CELL)
-        self.weight = nn.Parameter((level * size).float())
+        start = starting_values(layer, sample.weight.flatten(0, 1), steps) * self.start_scale.view(-1, 1)
+        self.weight = nn.Parameter(start.float().view(layer.w_codes.shape))
         self.bias = nn.Parameter(layer.bias.double() * layer.scale.double())
         self.log_gain = nn.Parameter(torch.zeros_like(self.start_gain))
         _state(self, "log_weight_scale", torch.zeros_like(self.start_scale), weight_scales)
+        self._slopes = slopes(coding, effective_values(coding, sample), rule)
         # Computes the sums with the codes of the moment; not a submodule, because its state follows from ours.
         self._integer = (IntegerLayer(layer.node, layer.w_codes.shape, coding),)
 
@@ -127,16 +128,16 @@ class TrainableLayer(nn.Module):
 
     def codes(self) -> torch.Tensor:
         """Return the weight's codes as float32."""
-        steps = self._spread(1.0 / (self.weight_scale * self.unit), self.weight).float()
-        return Quantise.apply(self.weight, steps, None, None, self.levels)  # type: ignore[no-any-return]
+        inverse = (1.0 / self.weight_scale).float().view(-1, *([1] * (self.weight.dim() - 1)))
+        steps, bounds = Steps(self.codes_of, self.breaks), value_bounds(self._integer[0].coding)
+        return StoreWeights.apply(self.weight, inverse, steps, *bounds)  # type: ignore[no-any-return]
 
     def forward(self, x: torch.Tensor, path: Path) -> torch.Tensor:
         """Return sums with bias and corrections, float32, from activation codes (float32)."""
         w, layer = self.codes(), self._integer[0]
         self._refresh(layer, w.detach())
         steps = self.bias / self.scale.double()
-        derivative = slopes(layer.multiplier, self.range.start.zero_point, self.levels.zero, self.rule)
-        return Products.apply(x, w, steps, layer, derivative, path)  # type: ignore[no-any-return]
+        return Products.apply(x, w, steps, layer, self._slopes, path)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def finished(self) -> IntegerLayer:
@@ -148,12 +149,11 @@ class TrainableLayer(nn.Module):
 
     @torch.no_grad()
     def _refresh(self, layer: IntegerLayer, w: torch.Tensor) -> None:
-        device = w.device
-        layer.coding = self._coding(w, device)
+        layer.coding = self._coding(w, w.device)
         layer.w_codes = layer.coding.w_codes.view(w.shape)
-        values = (w - self.levels.zero).flatten(1).sum(1, dtype=torch.float64) * (self.unit / self.levels.step)
+        values = looked_up(self.values, table_index(layer.w_codes, layer.multiplier.w_signed)).flatten(1).sum(1)
         layer.shift = (-layer.coding.encoding.zero_point * values).long()
-        self._set_affine(layer, device)
+        self._set_affine(layer, w.device)
 
     def _coding(self, w: torch.Tensor, device: torch.device | str) -> LayerCoding:
         old = self._integer[0].coding
@@ -165,31 +165,12 @@ class TrainableLayer(nn.Module):
         gain = (self.start_gain * torch.exp(self.log_gain)).to(device)
         layer.set_affine(gain, self.bias.detach().to(device))
 
-    @staticmethod
-    def _spread(channels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return channels.view(-1, *([1] * (weight.dim() - 1)))
-
 
 def _state(module: nn.Module, name: str, value: torch.Tensor, learned: bool) -> None:
     if learned:
         module.register_parameter(name, nn.Parameter(value))
     else:
         module.register_buffer(name, value)
-
-
-def _weight_levels(coding: LayerCoding) -> tuple[Levels, float]:
-    """Return how levels of a weight become codes, and the weight value of one level.
-
-    Levels are the steps the circuit can tell apart, if the stored codes keep to them.
-    """
-    multiplier, zero = coding.multiplier, coding.w_zero
-    step = 1 << min(classify(multiplier).w_step_bits, MOST_STEP_BITS)
-    if bool(((coding.w_codes.long() - zero) % step).any()):
-        step = 1
-    sign_magnitude = multiplier.coding == "sign_magnitude"
-    below = 127 if sign_magnitude else 128
-    levels = Levels(-(below // step), 127 // step, step, zero, multiplier.w_signed)
-    return levels, float(step * (2 if sign_magnitude else 1))
 
 
 def _moving(form: Emission, size: torch.Tensor, levels: Levels) -> Bounds:

@@ -15,13 +15,13 @@ what is left out of the factors is at most `tolerance` of the slope table in the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from axdnn.layers import LayerCoding
 from axdnn.records import InvalidInputError, Multiplier
 
 Gradient = Literal["straight_through", "table_slope"]
@@ -39,7 +39,7 @@ class GradientRule:
     """
 
     kind: Gradient = "straight_through"
-    width: int = 16
+    width: int = 64
     tolerance: float = 0.03
 
     def __post_init__(self) -> None:
@@ -64,32 +64,35 @@ class Slope(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """dU/da and dU/dw, each per code step of one."""
+    """dU/da and dU/dw, each per unit of the operand's value."""
 
     a: Slope
     w: Slope
 
 
-@lru_cache(maxsize=256)
-def slopes(multiplier: Multiplier, a_zero: int, w_zero: int, rule: GradientRule) -> Slopes:
-    """Return the derivatives of `U = T - w_zero a - a_zero (w - w_zero)` in the codes.
+def slopes(coding: LayerCoding, effective: torch.Tensor, rule: GradientRule) -> Slopes:
+    """Return the derivatives of `U = T - w_zero a - a_zero (w - w_zero)`.
 
     Args:
-        multiplier: with its coding applied.
-        a_zero: activation code of zero.
-        w_zero: weight code of zero.
+        coding: of the layer.
+        effective: the weight that each column stands for best, float64 `(256,)`; the exact product's derivative by
+            the activation.
         rule: which derivative.
     """
-    a_values, w_values = multiplier.a_values.astype(np.float64), multiplier.w_values.astype(np.float64)
-    w_unit = 2.0 if multiplier.coding == "sign_magnitude" else 1.0
+    multiplier, a_zero, w_zero = coding.multiplier, coding.encoding.zero_point, coding.w_zero
     if rule.kind == "straight_through":
         ones = np.ones(256)
-        return Slopes(_outer(ones, w_values - w_zero), _outer(a_values - a_zero, w_unit * ones))
+        return Slopes(_outer(ones, effective.numpy()), _outer(multiplier.a_values - float(a_zero), ones))
+    d_a, d_w = _table_slopes(multiplier, rule.width)
+    return Slopes(_factored(d_a - w_zero, rule.tolerance), _factored(d_w - a_zero, rule.tolerance))
+
+
+def _table_slopes(multiplier: Multiplier, width: int) -> tuple[Table, Table]:
+    """Return the smoothed dT/da and dT/dw, per unit of the operands' values."""
     table = multiplier.table.astype(np.float64)
-    lowest = 1 if multiplier.coding == "sign_magnitude" else 0  # column 0 is minus zero, no neighbour of -127
-    d_a = smoothed_difference(table, rule.width) - w_zero
-    d_w = smoothed_difference(table.T, rule.width, lowest).T - a_zero * w_unit
-    return Slopes(_factored(d_a, rule.tolerance), _factored(d_w, rule.tolerance))
+    halved = multiplier.coding == "sign_magnitude"  # codes count two; column 0 is minus zero, no neighbour of -127
+    d_w = smoothed_difference(table.T, width, 1 if halved else 0).T
+    return smoothed_difference(table, width), d_w / 2.0 if halved else d_w
 
 
 def smoothed_difference(table: Table, width: int, lowest: int = 0) -> Table:
