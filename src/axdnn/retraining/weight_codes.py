@@ -92,9 +92,12 @@ def effective_values(coding: LayerCoding, sample: LayerSample) -> torch.Tensor:
 
 
 def value_bounds(coding: LayerCoding) -> tuple[float, float]:
-    """Return the smallest and largest weight value that a code can stand for."""
+    """Return the weights, in units of the scale, that round to the smallest and largest value of a code.
+
+    The largest weight of a channel often defines its scale and lies on the edge: half a unit keeps its gradient.
+    """
     values = coding.multiplier.w_values - coding.w_zero
-    return float(values.min()), float(values.max())
+    return float(values.min()) - 0.5, float(values.max()) + 0.5
 
 
 def _nearest(coding: LayerCoding, recipe: Recipe) -> Steps:
