@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from axdnn import approximate
 from axdnn.data import load_dataset
+from axdnn.layers import Recipe
 from axdnn.models import load_model, measure_accuracy
 from axdnn.models.machine import one_thread, processor
 from axdnn.quant import CapturedModel, Node, capture, fold_batch_norm
@@ -157,7 +158,8 @@ def accuracy(args: argparse.Namespace) -> dict[str, Any]:
     calibration = data.tensors("calibration", 256)[0]
     images, labels = data.tensors("fit", args.images)
     held, test = data.tensors("search", 2000), data.tensors("test", 10000)
-    approximated = approximate(model, args.multiplier, calibration)
+    recipe = Recipe(align=False, weight_codes="nearest", compensate=False) if args.plain else Recipe()
+    approximated = approximate(model, args.multiplier, calibration, recipe=recipe)
     settings = FineTuning(
         epochs=args.epochs, learning_rate=args.rate, distillation=args.distillation, seed=args.seed, batch_size=64
     )
@@ -165,7 +167,7 @@ def accuracy(args: argparse.Namespace) -> dict[str, Any]:
     recalibrate(approximated, model, images[:1000], "moments")
     moments = {"held_out": measure_accuracy(approximated, *held)}
     print(started, moments, flush=True)
-    trained = trainable(approximated, model, calibration, gradient=args.gradient)
+    trained = trainable(approximated, model, calibration, recipe=recipe, gradient=args.gradient)
     checkpoint = args.checkpoint / f"{args.model}-{args.multiplier}-{args.gradient}-{args.seed}.pt"
 
     def show(message: str, done: int, total: int) -> None:
@@ -177,6 +179,7 @@ def accuracy(args: argparse.Namespace) -> dict[str, Any]:
     after = {"held_out": measure_accuracy(finished, *held), "test": measure_accuracy(finished, *test)}
     return {
         "model": args.model, "data": args.data, "multiplier": args.multiplier, "gradient": args.gradient,
+        "recipe": "plain" if args.plain else "default",
         "settings": {k: getattr(settings, k) for k in settings.__dataclass_fields__}, "images": len(images),
         "held_out_images": len(held[0]), "test_images": len(test[0]), "losses": losses, "float": floats,
         "approximate": started, "recalibrated_by_moments": moments, "fine_tuned": after,
@@ -192,7 +195,8 @@ def main() -> None:
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--multiplier", default="mul8u_13QR")
     parser.add_argument("--gradient", default="straight_through")
-    parser.add_argument("--images", type=int, default=12000)
+    parser.add_argument("--plain", action="store_true", help="no alignment, nearest codes, no compensation")
+    parser.add_argument("--images", type=int, default=6400)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--distillation", type=float, default=0.5)
@@ -206,7 +210,7 @@ def main() -> None:
     if args.part == "cost":
         report["cost"] = found
     else:
-        key = ("model", "multiplier", "gradient", "settings")
+        key = ("model", "multiplier", "gradient", "recipe", "settings")
         report["accuracy"] = [r for r in report["accuracy"] if any(r[k] != found[k] for k in key)] + [found]
         print({k: found[k] for k in ("float", "approximate", "recalibrated_by_moments", "fine_tuned")})
     write_atomic(RESULTS, json.dumps(report, indent=1) + "\n")

@@ -66,7 +66,8 @@ def starting_values(layer: IntegerLayer, weight: torch.Tensor, steps: Steps) -> 
     """
     value = weight.flatten(1).double() / layer.coding.w_scale.view(-1, 1)
     stored = layer.w_codes.flatten(1)
-    ends = torch.cat([steps.breaks[:1] - 1.0, steps.breaks, steps.breaks[-1:] + 1.0])
+    outer = steps.breaks if len(steps.breaks) else torch.zeros(1, dtype=torch.float64)
+    ends = torch.cat([outer[:1] - 1.0, steps.breaks, outer[-1:] + 1.0])
     by_code = torch.full((2, 256), float("nan"), dtype=torch.float64)
     rows = table_index(steps.values, layer.multiplier.w_signed).long()
     margin = (ends[1:] - ends[:-1]) * 1e-3
