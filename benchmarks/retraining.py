@@ -1,6 +1,6 @@
 """What fine-tuning approximate networks costs and gains.
 
-    OMP_NUM_THREADS=1 python benchmarks/retraining.py cost
+    OMP_NUM_THREADS=1 python benchmarks/retraining.py cost --multiplier mul8u_13QR
     OMP_NUM_THREADS=1 python benchmarks/retraining.py accuracy --multiplier mul8u_13QR
 
 `cost`: time and memory of a training step of ResNet-8 on CIFAR-10 images: float, quantisation-aware (our own minimal
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -39,7 +38,6 @@ from axdnn.retraining import FineTuning, Gradient, fine_tune, recalibrate, train
 
 RESULTS = Path(__file__).parent / "results" / "retraining.json"
 KINDS = ("float", "quantisation-aware", "straight_through", "table_slope")
-CIRCUITS = ("mul8s_1L12", "mul8u_13QR")
 
 
 class QuantisationAware(nn.Module):
@@ -109,25 +107,32 @@ def step_of(kind: str, multiplier: str, batch: int) -> Callable[[], None]:
 
 
 def peak_growth(kind: str, multiplier: str, batch: int) -> int:
-    """Return by how many bytes two steps raise the peak resident size, in a fresh process: a step of four images
-    first, so that code and tables are loaded."""
+    """Return by how many bytes two steps raise the resident size at most, in a fresh process.
+
+    A step of four images comes first, so that code and tables are loaded; then free memory is given back and the
+    kernel's peak is reset (Linux), so that what preparing took does not count.
+    """
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import retraining as r\n"
         f"r.torch.set_num_threads(1); r.step_of({kind!r}, {multiplier!r}, 4)()\n"
-        f"step = r.step_of({kind!r}, {multiplier!r}, {batch}); before = r.resident(); step(); step()\n"
-        "print(r.resource.getrusage(r.resource.RUSAGE_SELF).ru_maxrss * 1024 - before)"
+        f"step = r.step_of({kind!r}, {multiplier!r}, {batch})\n"
+        "import ctypes, gc, pathlib; gc.collect(); ctypes.CDLL(None).malloc_trim(0)\n"
+        "pathlib.Path('/proc/self/clear_refs').write_text('5'); before = r.status('VmRSS')\n"
+        "step(); step(); print(r.status('VmHWM') - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def status(field: str) -> int:
+    """Return a field of this process' memory in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def cost(batch: int, repeats: int) -> list[dict[str, Any]]:
+def cost(circuits: list[str], batch: int, repeats: int) -> list[dict[str, Any]]:
     rows = []
-    for multiplier in CIRCUITS:
+    for multiplier in circuits:
         steps = {kind: step_of(kind, multiplier, batch) for kind in KINDS}
         times: dict[str, list[float]] = {kind: [] for kind in KINDS}
         for _ in range(repeats):
@@ -204,11 +209,11 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=Path("runs/retraining"), help="folder")
     args = parser.parse_args()
     with one_thread():
-        found: Any = cost(args.batch, args.repeats) if args.part == "cost" else accuracy(args)
+        found: Any = cost([args.multiplier], args.batch, args.repeats) if args.part == "cost" else accuracy(args)
     report = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"cost": [], "accuracy": []}
     report["machine"] = {"processor": processor(), "torch": torch.__version__, "python": platform.python_version()}
     if args.part == "cost":
-        report["cost"] = found
+        report["cost"] = [r for r in report["cost"] if r["multiplier"] != args.multiplier] + found
     else:
         key = ("model", "multiplier", "gradient", "recipe", "settings")
         report["accuracy"] = [r for r in report["accuracy"] if any(r[k] != found[k] for k in key)] + [found]
