@@ -79,5 +79,7 @@ def test_bad_settings_are_refused(task):
         fine_tune(fresh(), images, labels, FineTuning(distillation=0.5))
     with pytest.raises(InvalidInputError, match="label"):
         fine_tune(fresh(), images, labels[:3])
+    broken = fresh()
+    broken.layer("fc2").log_gain.data[0] = torch.nan
     with pytest.raises(InvalidInputError, match="finite"):
-        fine_tune(fresh(), images, labels, FineTuning(epochs=3, learning_rate=1e30, optimizer="sgd"))
+        fine_tune(broken, images, labels)

@@ -152,9 +152,9 @@ def test_with_the_exact_circuit_it_is_ordinary_quantisation_aware_training(nets,
         part, other = trained.layer(name), reference.weights[name].grad
         near = 0.05 if name == "conv1" else 1e-4  # codes tie in max pooling, real values do not
         assert torch.allclose(part.weight.grad, other, rtol=near, atol=near * float(other.abs().max())), name
-        by_log = float(scales[name].grad * scales[name])  # d/d log s = s d/ds
-        most = max(abs(float(s.grad * s)) for s in scales.values())
-        assert float(part.range.log_change.grad) == pytest.approx(by_log, rel=0.02, abs=0.02 * most), name
+        by_log = float(scales[name].grad * scales[name].detach())  # d/d log s = s d/ds
+        most = max(abs(float(s.grad * s.detach())) for s in scales.values())
+        assert float(part.range.log_change.grad) == pytest.approx(by_log, rel=0.05, abs=0.02 * most), name
 
 
 def test_table_slope_of_an_exact_circuit_is_the_straight_through_gradient(nets):
