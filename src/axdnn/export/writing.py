@@ -62,7 +62,7 @@ FORMATS = {
 }
 
 
-def export_onnx(model: ApproxModel, path: str | Path, inputs: torch.Tensor | None = None) -> Exported:
+def export_onnx(model: ApproxModel, path: str | Path, inputs: torch.Tensor | Inputs | None = None) -> Exported:
     """Write a network as an ONNX model of standard operators.
 
     The model takes `(batch, ...)` float32, any batch size, and gives the network's results bit for bit in onnxruntime
@@ -85,7 +85,7 @@ def export_onnx(model: ApproxModel, path: str | Path, inputs: torch.Tensor | Non
     return export_model(model, path, "onnx", inputs)
 
 
-def export_pt2(model: ApproxModel, path: str | Path, inputs: torch.Tensor | None = None) -> Exported:
+def export_pt2(model: ApproxModel, path: str | Path, inputs: torch.Tensor | Inputs | None = None) -> Exported:
     """Write a network as a saved `torch.export` program of plain torch operators, which loads without axdnn.
 
     Products and sums are float64 integers, so that no precision setting of torch changes a bit.
@@ -101,7 +101,7 @@ def export_pt2(model: ApproxModel, path: str | Path, inputs: torch.Tensor | None
     return export_model(model, path, "pt2", inputs)
 
 
-def export_npz(model: ApproxModel, path: str | Path, inputs: torch.Tensor | None = None) -> Exported:
+def export_npz(model: ApproxModel, path: str | Path, inputs: torch.Tensor | Inputs | None = None) -> Exported:
     """Write a network as a plain archive of codes, tables and scales; docs/export.md has the format.
 
     Args:
@@ -115,7 +115,9 @@ def export_npz(model: ApproxModel, path: str | Path, inputs: torch.Tensor | None
     return export_model(model, path, "npz", inputs)
 
 
-def export_model(model: ApproxModel, path: str | Path, to: str, inputs: torch.Tensor | None = None) -> Exported:
+def export_model(
+    model: ApproxModel, path: str | Path, to: str, inputs: torch.Tensor | Inputs | None = None
+) -> Exported:
     """Write a network in one of `FORMATS`; see `export_onnx`.
 
     Raises:
@@ -125,7 +127,8 @@ def export_model(model: ApproxModel, path: str | Path, to: str, inputs: torch.Te
         raise unknown_name("export format", to, FORMATS)
     chosen = FORMATS[to]
     content = chosen.pack(lower(model))
-    given = _examples(model) if inputs is None else tuple(x[:CHECK_INPUTS] for x in (inputs if isinstance(inputs, tuple) else (inputs,)))
+    several = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+    given = _examples(model) if several is None else tuple(x[:CHECK_INPUTS] for x in several)
     with torch.no_grad():
         wanted, found = _tuple(model(*given)), chosen.run(content, given)
     if found is None:

@@ -3,12 +3,12 @@
 from axdnn.layers.closed_forms import regress
 from axdnn.layers.coding import LayerCoding, coded, fit_coding, screen_noise
 from axdnn.layers.convert import Multipliers, approximate, build, resolve
-from axdnn.layers.integer import IntegerLayer
+from axdnn.layers.integer import IntegerLayer, ScaledSums
 from axdnn.layers.model import ApproxModel
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration, LayerSample
 
 __all__ = [
-    "ApproxModel", "Calibration", "IntegerLayer", "LayerCoding", "LayerSample", "Multipliers", "Recipe",
+    "ApproxModel", "Calibration", "IntegerLayer", "LayerCoding", "LayerSample", "Multipliers", "Recipe", "ScaledSums",
     "approximate", "build", "coded", "fit_coding", "regress", "resolve", "screen_noise",
 ]  # fmt: skip

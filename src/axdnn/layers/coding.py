@@ -9,7 +9,7 @@ import torch
 
 from axdnn.kernels import EXACT, approx_matmul
 from axdnn.kernels.codes import table_index
-from axdnn.layers.closed_forms import lowest_line, regress
+from axdnn.layers.closed_forms import Steps, lowest_lines, regress
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import LayerSample
 from axdnn.multipliers import classify
@@ -66,6 +66,20 @@ def fit_coding(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> L
         recipe: switches.
     """
     return _fit(sample, multiplier, recipe).best()
+
+
+def optimal_codes(sample: LayerSample, coding: LayerCoding, recipe: Recipe, centred: bool = False) -> Steps:
+    """Return the codes that fit best under the sample's activations as a function of the weight, in units of its scale.
+
+    Args:
+        sample: rows of the layer's input.
+        coding: multiplier and encoding.
+        recipe: switches.
+        centred: leave the mean error out, as compensation will.
+    """
+    return CodingFit(sample, coding.multiplier, recipe).optimal_codes(
+        coding.encoding.quantise(sample.rows), coding.encoding, centred
+    )
 
 
 def screen_noise(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> float:
@@ -157,7 +171,7 @@ class CodingFit:
         if rule == "nearest" or self.recipe.weight_codes == "nearest":
             codes = self._nearest_codes(target, self.w_step)
         else:
-            codes = self._optimal_codes(x, encoding, target, rule == "centred")
+            codes = self.optimal_codes(x, encoding, rule == "centred").at(target)
         terms = self.sample.terms
         if terms is not None:
             codes = torch.where(terms == EXACT, self._nearest_codes(target, 8 - self.recipe.weight_bits), codes)
@@ -185,8 +199,8 @@ class CodingFit:
         codes = torch.clamp(level, -(-low // step * step), top) + self.w_zero
         return codes.to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
-    def _optimal_codes(self, x: torch.Tensor, encoding: Encoding, target: torch.Tensor, centred: bool) -> torch.Tensor:
-        """Stored code c that minimises E_a[(A m - U_c)^2] for each weight m (or the variance, when centred).
+    def optimal_codes(self, x: torch.Tensor, encoding: Encoding, centred: bool) -> Steps:
+        """Stored code c, as a function of the weight m, that minimises E_a[(A m - U_c)^2] (the variance, when centred).
 
         A is the activation's value, U_c what the circuit and its zero-point corrections give for code c, both under
         the histogram of activation codes: a lower envelope of 256 lines in m.
@@ -201,9 +215,9 @@ class CodingFit:
             first, second = first - (weight @ a) * mean, second - mean.square()
         legal = torch.arange(0, 256, 1 << self.w_step)
         order = legal[self.w_values[legal].abs().argsort(stable=True)]  # among equal codes the smallest value wins
-        column = lowest_line(first[order] * -2.0, second[order], target)
+        line, breaks = lowest_lines(first[order] * -2.0, second[order])
         low = -128 if self.multiplier.w_signed else 0
-        return (order[column] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
+        return Steps((order[line] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8), breaks)
 
     def _noise(self, x: torch.Tensor, codes: torch.Tensor, encoding: Encoding, scale: torch.Tensor) -> float:
         sums = _sums(x, codes, self.multiplier, self.sample.terms)
