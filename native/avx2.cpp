@@ -45,23 +45,30 @@ void kernel_avx2(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, in
       rows_avx2<2>(a + i * lda, lda, b + p * panel_bytes, steps, scratch + i * kTile + p * kPanel);
 }
 
-AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out,
-                         int64_t out_stride) {
+AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, const int32_t *start,
+                         int32_t *out, int64_t out_stride) {
   const __m256i factor = _mm256_set1_epi32(scale);
   for (int64_t i = 0; i < rows; ++i) {
     int64_t j = 0;
     for (; j + 8 <= columns; j += 8) {
       const __m256i sums = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(scratch + i * kTile + j));
       __m256i *to = reinterpret_cast<__m256i *>(out + i * out_stride + j);
-      _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_mullo_epi32(sums, factor)));
+      const __m256i before = _mm256_loadu_si256(start ? reinterpret_cast<const __m256i *>(start + j) : to);
+      _mm256_storeu_si256(to, _mm256_add_epi32(before, _mm256_mullo_epi32(sums, factor)));
     }
-    add_columns(scratch + i * kTile, j, columns, scale, out + i * out_stride);
+    add_columns(scratch + i * kTile, j, columns, scale, start, out + i * out_stride);
   }
+}
+
+AXDNN_AVX2 void lay_out_avx2(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
+                             int64_t count, int64_t stride, int8_t *to) {
+  lay_out_bytes(planes, corners, windows, runs, count, stride, to);
 }
 
 }  // namespace
 
-const Variant avx2_variant = {kernel_avx2, add_avx2, map_bytes, false, do_nothing, do_nothing};
+const Variant avx2_variant = {kernel_avx2, add_avx2,   map_bytes, lay_out_avx2, interleave_bytes,
+                              false,       do_nothing, do_nothing};
 
 }  // namespace axdnn
 #endif

@@ -59,7 +59,7 @@ def approx_matmul(
         raise InvalidInputError(
             f"leading dimensions must broadcast, but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
         ) from error
-    x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
+    x, w = x_codes, w_codes
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
     one = math.prod(w.shape[:-2]) == 1
     kinds = None if terms is None else check_terms(terms, k)
@@ -99,18 +99,19 @@ def terms_dtype(multiplier: Multiplier, k: int) -> torch.dtype:
 
 
 def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Path) -> torch.Tensor:
-    """Products for row numbers `(g, m, k)` and column numbers `(g, n, k)`."""
+    """Products for codes `(g, m, k)` and `(g, n, k)`."""
     groups, m, k = x.shape
     n = w.shape[1]
     dtype = accumulator_dtype(multiplier, k)
     plan = explain(multiplier, groups * m, k, n, path, str(x.device))
     if 0 in (groups, m, k, n):
         return torch.zeros(groups, m, n, dtype=dtype, device=x.device)
+    if plan.path.startswith("native"):
+        return matmul_native(multiplier, x, w, plan.path)
+    x, w = table_index(x, multiplier.a_signed), table_index(w, multiplier.w_signed)
     if plan.path == "reference":
         sums = matmul_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy())
         return torch.from_numpy(sums).to(x.device, dtype)
-    if plan.path.startswith("native"):
-        return matmul_native(multiplier, x, w, plan.path)
     with plain_arithmetic(x.device):
         if plan.path == "lookup":
             return matmul_lookup(multiplier, x, w, dtype)

@@ -1,0 +1,168 @@
+// Look-ups by rows of products, for entries of any width: for a term and sixteen outputs the products with each of the
+// 256 codes are laid out once, sixteen numbers a code; then every pixel adds the row of its code. What laying out costs is
+// shared by all pixels, and a row is sixteen products for one load.
+#include <algorithm>
+#include <new>
+
+#include "cpu.h"
+#include "lookup.h"
+#include "shape.h"
+#include "threads.h"
+
+#if defined(__x86_64__)
+#include "avx512.h"
+#endif
+
+namespace axdnn {
+namespace {
+
+constexpr int64_t kTogether = 4;      // terms whose rows are added in one go
+constexpr int64_t kPixels = 8192;     // whose sums are kept
+constexpr int64_t kRows = 256 * kOutputs;
+
+using Builder = void (*)(const int32_t *const *columns, int32_t *rows);
+using AdderOfRows = void (*)(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
+                             const int32_t *rows, int32_t *sums);
+
+void build(const int32_t *const *columns, int32_t *rows) {
+  for (int64_t a = 0; a < 256; ++a)
+    for (int64_t n = 0; n < kOutputs; ++n) rows[a * kOutputs + n] = columns[n][a];
+}
+
+__attribute__((always_inline)) inline void add_rows(const uint8_t *x, const int64_t *corners, int64_t pixels,
+                                                    const int64_t *offsets, const int32_t *rows, int32_t *sums) {
+  const uint8_t *x0 = x + offsets[0], *x1 = x + offsets[1], *x2 = x + offsets[2], *x3 = x + offsets[3];
+  for (int64_t i = 0; i < pixels; ++i, sums += kOutputs) {
+    const int64_t at = corners[i];
+    const int32_t *a = rows + x0[at] * kOutputs, *b = rows + kRows + x1[at] * kOutputs;
+    const int32_t *c = rows + 2 * kRows + x2[at] * kOutputs, *d = rows + 3 * kRows + x3[at] * kOutputs;
+    uint32_t sum[kOutputs];
+    for (int j = 0; j < kOutputs; ++j)
+      sum[j] = static_cast<uint32_t>(sums[j]) + static_cast<uint32_t>(a[j]) + static_cast<uint32_t>(b[j]) +
+               static_cast<uint32_t>(c[j]) + static_cast<uint32_t>(d[j]);
+    __builtin_memcpy(sums, sum, sizeof sum);
+  }
+}
+
+void add_rows_portable(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
+                       const int32_t *rows, int32_t *sums) {
+  add_rows(x, corners, pixels, offsets, rows, sums);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) void add_rows_avx2(const uint8_t *x, const int64_t *corners, int64_t pixels,
+                                                   const int64_t *offsets, const int32_t *rows, int32_t *sums) {
+  add_rows(x, corners, pixels, offsets, rows, sums);
+}
+
+AXDNN_512 void add_rows_512(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
+                            const int32_t *rows, int32_t *sums) {
+  const uint8_t *x0 = x + offsets[0], *x1 = x + offsets[1], *x2 = x + offsets[2], *x3 = x + offsets[3];
+  for (int64_t i = 0; i < pixels; ++i, sums += kOutputs) {
+    const int64_t at = corners[i];
+    const __m512i a = _mm512_load_si512(rows + x0[at] * kOutputs);
+    const __m512i b = _mm512_load_si512(rows + kRows + x1[at] * kOutputs);
+    const __m512i c = _mm512_load_si512(rows + 2 * kRows + x2[at] * kOutputs);
+    const __m512i d = _mm512_load_si512(rows + 3 * kRows + x3[at] * kOutputs);
+    const __m512i ab = _mm512_add_epi32(a, b), cd = _mm512_add_epi32(c, d);
+    _mm512_store_si512(sums, _mm512_add_epi32(_mm512_load_si512(sums), _mm512_add_epi32(ab, cd)));
+  }
+}
+
+AXDNN_512 void build_512(const int32_t *const *columns, int32_t *rows) {
+  for (int64_t a = 0; a < 256; a += 16) {
+    __m512i r[16];
+    for (int n = 0; n < 16; ++n) r[n] = _mm512_loadu_si512(columns[n] + a);
+    transpose_16(r);
+    for (int n = 0; n < 16; ++n) _mm512_store_si512(rows + (a + n) * kOutputs, r[n]);
+  }
+}
+#else
+#define add_rows_avx2 add_rows_portable
+#define add_rows_512 add_rows_portable
+#define build_512 build
+#endif
+
+struct alignas(64) Line {
+  int32_t numbers[kOutputs];
+};
+
+class OverRows {
+ public:
+  OverRows(const Lookup &l, const int32_t *entries, int32_t *out, int32_t variant)
+      : l_(l), entries_(entries), out_(out), build_(variant >= AXDNN_VNNI ? build_512 : build),
+        add_(variant >= AXDNN_VNNI ? add_rows_512 : variant == AXDNN_AVX2 ? add_rows_avx2 : add_rows_portable),
+        blocks_((l.outputs + kOutputs - 1) / kOutputs) {}
+
+  int64_t units() const { return l_.s.groups * blocks_; }
+
+  // Pixels [begin, end) of sixteen outputs.
+  void run(int64_t unit, int64_t begin, int64_t end) const {
+    const int64_t group = unit / blocks_, first = group * l_.outputs + unit % blocks_ * kOutputs;
+    const int64_t outputs = std::min(kOutputs, (group + 1) * l_.outputs - first);
+    std::vector<Line> rows(kTogether * 256), sums(std::min(kPixels, end - begin));
+    std::vector<int64_t> corners(sums.size());
+    for (int64_t p = begin; p < end; p += kPixels) {
+      const int64_t pixels = std::min(kPixels, end - p);
+      for (int64_t i = 0; i < pixels; ++i) {
+        const int64_t pixel = p + i, x = pixel % l_.s.out_w, y = pixel / l_.s.out_w % l_.s.out_h;
+        corners[i] = l_.corner(pixel / l_.pixels_out, group, y, x) - l_.bordered.data();
+      }
+      std::fill(sums.begin(), sums.begin() + pixels, Line{});
+      for (int64_t t = 0; t < l_.terms; t += kTogether) add_terms(first, outputs, t, pixels, corners, rows, sums);
+      for (int64_t i = 0; i < pixels; ++i)
+        std::copy(sums[i].numbers, sums[i].numbers + outputs, out_ + (p + i) * l_.s.outputs + first);
+    }
+  }
+
+ private:
+  void add_terms(int64_t first, int64_t outputs, int64_t t, int64_t pixels, const std::vector<int64_t> &corners,
+                 std::vector<Line> &rows, std::vector<Line> &sums) const {
+    int64_t offsets[kTogether] = {};
+    for (int64_t k = 0; k < kTogether; ++k) {
+      int32_t *to = rows[k * 256].numbers;
+      if (t + k >= l_.terms) {  // a term that is not there
+        std::fill(to, to + kRows, 0);
+        continue;
+      }
+      offsets[k] = l_.offsets[t + k];
+      const int32_t *columns[kOutputs];
+      for (int64_t n = 0; n < kOutputs; ++n)  // outputs that are not there repeat the last
+        columns[n] = entries_ + l_.w[(first + std::min(n, outputs - 1)) * l_.terms + t + k] * 256;
+      build_(columns, to);
+    }
+    add_(l_.bordered.data(), corners.data(), pixels, offsets, rows[0].numbers, sums[0].numbers);
+  }
+
+  const Lookup &l_;
+  const int32_t *entries_;
+  int32_t *out_;
+  Builder build_;
+  AdderOfRows add_;
+  int64_t blocks_;
+};
+
+}  // namespace
+}  // namespace axdnn
+
+extern "C" int32_t axdnn_conv_rows(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w,
+                                   const int32_t *entries, int32_t *out, int32_t variant, int32_t threads) {
+  using namespace axdnn;
+  if (!sound(*shape) || threads < 1) return AXDNN_BAD_SHAPE;
+  if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
+  try {
+    const Lookup lookup(*shape, x, w, threads);
+    const OverRows work(lookup, entries, out, variant);
+    const int64_t pixels = shape->batch * lookup.pixels_out;
+    const int64_t parts = std::max<int64_t>(1, (threads + work.units() - 1) / work.units());
+    in_parallel(work.units() * parts, threads, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t part = i % parts;
+        work.run(i / parts, pixels * part / parts, pixels * (part + 1) / parts);
+      }
+    });
+  } catch (const std::bad_alloc &) {
+    return AXDNN_NO_MEMORY;
+  }
+  return AXDNN_OK;
+}
