@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <vector>
 
@@ -46,17 +45,9 @@ std::vector<Band> bands(const Layout &l, int64_t pairs, int32_t threads) {
   return found;
 }
 
-template <typename T>
-T *room(std::vector<T> &buffer, int64_t count) {
-  if (buffer.size() < static_cast<size_t>(count + kSlack)) buffer.resize(count + kSlack);
-  return buffer.data();
-}
-
-// What a thread owns.
+// What a thread works with.
 struct Buffers {
-  std::vector<int8_t> planes, left;
-  std::vector<uint8_t> codes;
-  std::vector<int64_t> corners;
+  Memory planes, left, codes, corners;
   std::vector<Run> runs;
   alignas(64) int32_t scratch[kTile * kTile];
 };
@@ -100,11 +91,11 @@ class Convolution {
     const axdnn_shape &s = l_.s;
     const int64_t height = rows_in(band), line = l_.width * l_.inputs, image = height * line;
     const int64_t plane = band.images * image;
-    int8_t *planes = room(b.planes, p.pairs * plane);
+    int8_t *planes = b.planes.room<int8_t>(p.pairs * plane);
     const int64_t top = band.top * s.stride_h;  // with the border
     const int64_t low = std::clamp<int64_t>(s.pad_h - top, 0, height);
     const int64_t high = std::clamp<int64_t>(s.pad_h + s.height - top, low, height);
-    uint8_t *buffer = room(b.codes, (high - low) * s.width * l_.inputs);
+    uint8_t *buffer = b.codes.room<uint8_t>((high - low) * s.width * l_.inputs);
     for (int64_t i = 0; i < band.images; ++i) {
       const uint8_t *codes = high == low ? buffer
                                          : inner_rows(s, x_, band.image + i, top + low - s.pad_h, high - low,
@@ -138,7 +129,7 @@ class Convolution {
     const axdnn_shape &s = l_.s;
     const int64_t line = l_.width * l_.inputs, image = rows_in(band) * line, step = s.stride_w * l_.inputs;
     int64_t x = m % s.out_w, y = m / s.out_w % band.rows, i = m / (s.out_w * band.rows);
-    int64_t *corners = room(b.corners, rows);
+    int64_t *corners = b.corners.room<int64_t>(rows);
     for (int64_t n = 0; n < rows;) {
       const int64_t first = i * image + y * s.stride_h * line, end = std::min(s.out_w, x + rows - n);
       for (; x < end; ++x) corners[n++] = first + x * step;
@@ -151,19 +142,21 @@ class Convolution {
     const int64_t plane = band.images * rows_in(band) * l_.width * l_.inputs, stride = chunk.steps() * kStep;
     b.runs.clear();
     for (const Piece &piece : chunk.pieces) b.runs.push_back({piece.pair * plane + piece.from, piece.length});
-    int8_t *left = room(b.left, up(rows, kTile) * stride);
-    v_.lay_out(b.planes.data(), b.corners.data(), rows, b.runs.data(), static_cast<int64_t>(b.runs.size()), stride, left);
+    int8_t *left = b.left.room<int8_t>(up(rows, kTile) * stride);
+    v_.lay_out(b.planes.room<int8_t>(0), b.corners.room<int64_t>(0), rows, b.runs.data(),
+               static_cast<int64_t>(b.runs.size()), stride, left);
   }
 
   void multiply(const Band &band, const Packed &p, const Chunk &chunk, int64_t m, int64_t rows, bool first,
                 Buffers &b) const {
     const int64_t panel_bytes = p.steps * kStepBytes, lda = chunk.steps() * kStep;
+    const int8_t *left = b.left.room<int8_t>(0);
     for (int64_t n = 0; n < l_.outputs; n += kTile) {
       const int64_t columns = std::min(kTile, l_.outputs - n), panels = columns > kPanel ? 2 : 1;
-      const int8_t *right = p.panels.data() + n / kPanel * panel_bytes + chunk.first_step * kStepBytes;
+      const int8_t *right = p.panels + n / kPanel * panel_bytes + chunk.first_step * kStepBytes;
       for (int64_t i = 0; i < rows; i += kTile) {
         const int64_t block = std::min(kTile, rows - i);
-        v_.kernel(b.left.data() + i * lda, lda, block, right, panel_bytes, panels, chunk.steps(), b.scratch);
+        v_.kernel(left + i * lda, lda, block, right, panel_bytes, panels, chunk.steps(), b.scratch);
         v_.add(b.scratch, block, columns, p.scale, first ? constant_ + n : nullptr, output(band, m + i) + n,
                l_.s.outputs);
       }
@@ -182,19 +175,22 @@ class Convolution {
 
 void convolve(const axdnn_shape &s, const uint8_t *x, const uint8_t *w, const axdnn_digits &d, int32_t *out,
               const Variant &v, int32_t threads) {
+  static thread_local Memory weights;
   const Layout l(s);
   const std::vector<Band> work = bands(l, *std::max_element(d.sizes, d.sizes + d.groups), threads);
   for (int64_t group = 0; group < s.groups; ++group) {
     std::vector<int32_t> constant(l.outputs);
-    const std::vector<Packed> packed = pack(l, d, group, w, v, threads, constant.data());
+    const std::vector<Packed> packed = pack(l, d, group, w, v, threads, weights, constant.data());
     const Convolution convolution(l, d, x, v, group, packed, constant.data(), out);
     in_parallel(static_cast<int64_t>(work.size()), threads, [&](int64_t begin, int64_t end) {
-      const auto buffers = std::make_unique<Buffers>();
+      static thread_local Buffers buffers;
       v.begin();
-      for (int64_t i = begin; i < end; ++i) convolution.run(work[i], *buffers);
+      for (int64_t i = begin; i < end; ++i) convolution.run(work[i], buffers);
       v.end();
+      for (Memory *memory : {&buffers.planes, &buffers.left, &buffers.codes}) memory->release_if_large();
     });
   }
+  weights.release_if_large();
 }
 
 }  // namespace

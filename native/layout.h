@@ -7,6 +7,7 @@
 
 #include "axdnn_kernels.h"
 #include "digits.h"
+#include "memory.h"
 
 namespace axdnn {
 
@@ -47,12 +48,13 @@ struct Packed {
   int32_t scale;
   std::vector<Chunk> chunks;
   int64_t steps;
-  std::vector<int8_t> panels;  // (outputs / kPanel, steps, kStep / 4, kPanel, 4)
+  int8_t *panels;  // (outputs / kPanel, steps, kStep / 4, kPanel, 4)
 };
 
-// Packs the weights of a group for every scale; `constant` (outputs) becomes what every pixel's sum starts from.
+// Packs the weights of a group for every scale into `memory`; `constant` (outputs) becomes what every pixel's sum starts
+// from.
 std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
-                         int32_t threads, int32_t *constant);
+                         int32_t threads, Memory &memory, int32_t *constant);
 
 }  // namespace axdnn
 

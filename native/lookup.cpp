@@ -11,15 +11,18 @@
 
 namespace axdnn {
 
-Lookup::Lookup(const axdnn_shape &shape, const uint8_t *x, const uint8_t *weights, int32_t threads)
+Lookup::Lookup(const axdnn_shape &shape, const uint8_t *x, const uint8_t *weights, int32_t threads, Memory &memory)
     : s(shape), w(weights), inputs(s.channels / s.groups), outputs(s.outputs / s.groups),
       taps(s.kernel_h * s.kernel_w), terms(inputs * taps), height(s.height + 2 * s.pad_h),
-      width(s.width + 2 * s.pad_w), plane(height * width), pixels_out(s.out_h * s.out_w),
-      bordered(s.batch * s.channels * plane + 2 * kLanes, static_cast<uint8_t>(s.pad)) {
+      width(s.width + 2 * s.pad_w), plane(height * width), pixels_out(s.out_h * s.out_w) {
+  uint8_t *planes = memory.room<uint8_t>(s.batch * s.channels * plane + 2 * kLanes);
+  bordered = planes;
   in_parallel(s.batch, threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin * s.channels; i < end * s.channels; ++i) {
       const uint8_t *from = x + i / s.channels * s.x_batch + i % s.channels * s.x_channel;
-      uint8_t *to = bordered.data() + i * plane + s.pad_h * width + s.pad_w;
+      uint8_t *to = planes + i * plane;
+      if (s.pad_h || s.pad_w) std::memset(to, static_cast<int>(s.pad), plane);
+      to += s.pad_h * width + s.pad_w;
       for (int64_t y = 0; y < s.height; ++y, from += s.x_row, to += width)
         if (s.x_column == 1) std::memcpy(to, from, s.width);
         else
@@ -30,6 +33,15 @@ Lookup::Lookup(const axdnn_shape &shape, const uint8_t *x, const uint8_t *weight
     for (int64_t y = 0; y < s.kernel_h; ++y)
       for (int64_t k = 0; k < s.kernel_w; ++k)
         offsets.push_back(c * plane + y * s.dilation_h * width + k * s.dilation_w);
+}
+
+void Lookup::find_corners(int64_t group, int64_t first, int64_t count, int64_t *corners) const {
+  int64_t x = first % s.out_w, y = first / s.out_w % s.out_h, image = first / pixels_out;
+  for (int64_t i = 0; i < count; ++y, x = 0) {
+    if (y == s.out_h) y = 0, ++image;
+    const int64_t line = corner(image, group, y, 0) - bordered, end = std::min(s.out_w, x + count - i);
+    for (; x < end; ++x) corners[i++] = line + x * s.stride_w;
+  }
 }
 
 namespace {
@@ -65,11 +77,13 @@ extern "C" int32_t axdnn_conv_lookup(const axdnn_shape *shape, const uint8_t *x,
   if (variant != AXDNN_PORTABLE && !(variant == AXDNN_VNNI && axdnn_has_permutes())) return AXDNN_NO_VARIANT;
   const bool permutes = variant == AXDNN_VNNI;
   try {
-    const Lookup lookup(*shape, x, w, threads);
+    static thread_local Memory memory;
+    const Lookup lookup(*shape, x, w, threads, memory);
     const Entries entries{columns, rows, count, constants(lookup, base)};
     const Target target{out, add != 0};
     if (permutes && outputs_are_lanes(lookup)) over_outputs(lookup, entries, target, threads);
     else over_pixels(lookup, entries, target, permutes, threads);
+    memory.release_if_large();
   } catch (const std::bad_alloc &) {
     return AXDNN_NO_MEMORY;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "axdnn_kernels.h"
+#include "memory.h"
 
 namespace axdnn {
 
@@ -19,14 +20,17 @@ struct Lookup {
   const uint8_t *w;               // (outputs, inputs, kernel_h, kernel_w)
   int64_t inputs, outputs, taps;  // of a convolution group
   int64_t terms, height, width, plane, pixels_out;
-  std::vector<uint8_t> bordered;  // (batch, channels, height, width), some bytes more may be read
+  const uint8_t *bordered;        // (batch, channels, height, width), some bytes more may be read
   std::vector<int64_t> offsets;   // of every term from the corner of its window
 
-  Lookup(const axdnn_shape &shape, const uint8_t *x, const uint8_t *weights, int32_t threads);
+  Lookup(const axdnn_shape &shape, const uint8_t *x, const uint8_t *weights, int32_t threads, Memory &memory);
 
   const uint8_t *corner(int64_t image, int64_t group, int64_t y, int64_t x) const {
-    return bordered.data() + (image * s.channels + group * inputs) * plane + y * s.stride_h * width + x * s.stride_w;
+    return bordered + (image * s.channels + group * inputs) * plane + y * s.stride_h * width + x * s.stride_w;
   }
+
+  // Offsets in `bordered` of the windows of pixels [first, first + count), all images counted on.
+  void find_corners(int64_t group, int64_t first, int64_t count, int64_t *corners) const;
 };
 
 struct Entries {

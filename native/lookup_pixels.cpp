@@ -2,7 +2,7 @@
 // codes of a block of pixels go through it. With strides of one the pixels are a stretch of the input itself, border
 // included, and what was found there is dropped; else their codes are laid out.
 #include <algorithm>
-#include <cstring>
+#include <memory>
 
 #include "cpu.h"
 #include "lookup.h"
@@ -116,8 +116,8 @@ class OverPixels {
 void over_pixels(const Lookup &l, const Entries &e, const Target &t, bool permutes, int32_t threads) {
   const OverPixels work(l, e, t, permutes);
   in_parallel(l.s.batch * work.units(), threads, [&](int64_t begin, int64_t end) {
-    std::vector<Scratch> scratch(1);
-    for (int64_t i = begin; i < end; ++i) work.run(i / work.units(), i % work.units(), scratch[0]);
+    const auto scratch = std::make_unique<Scratch>();
+    for (int64_t i = begin; i < end; ++i) work.run(i / work.units(), i % work.units(), *scratch);
   });
 }
 

@@ -2,6 +2,7 @@
 // 256 codes are laid out once, sixteen numbers a code; then every pixel adds the row of its code. What laying out costs is
 // shared by all pixels, and a row is sixteen products for one load.
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "cpu.h"
@@ -100,24 +101,24 @@ class OverRows {
   void run(int64_t unit, int64_t begin, int64_t end) const {
     const int64_t group = unit / blocks_, first = group * l_.outputs + unit % blocks_ * kOutputs;
     const int64_t outputs = std::min(kOutputs, (group + 1) * l_.outputs - first);
-    std::vector<Line> rows(kTogether * 256), sums(std::min(kPixels, end - begin));
-    std::vector<int64_t> corners(sums.size());
+    static thread_local Memory row_memory, sum_memory, corner_memory;
+    Line *rows = row_memory.room<Line>(kTogether * 256), *sums = sum_memory.room<Line>(std::min(kPixels, end - begin));
+    int64_t *corners = corner_memory.room<int64_t>(std::min(kPixels, end - begin));
     for (int64_t p = begin; p < end; p += kPixels) {
       const int64_t pixels = std::min(kPixels, end - p);
-      for (int64_t i = 0; i < pixels; ++i) {
-        const int64_t pixel = p + i, x = pixel % l_.s.out_w, y = pixel / l_.s.out_w % l_.s.out_h;
-        corners[i] = l_.corner(pixel / l_.pixels_out, group, y, x) - l_.bordered.data();
-      }
-      std::fill(sums.begin(), sums.begin() + pixels, Line{});
+      l_.find_corners(group, p, pixels, corners);
+      std::memset(sums, 0, pixels * sizeof(Line));
       for (int64_t t = 0; t < l_.terms; t += kTogether) add_terms(first, outputs, t, pixels, corners, rows, sums);
-      for (int64_t i = 0; i < pixels; ++i)
-        std::copy(sums[i].numbers, sums[i].numbers + outputs, out_ + (p + i) * l_.s.outputs + first);
+      int32_t *to = out_ + p * l_.s.outputs + first;
+      for (int64_t i = 0; i < pixels; ++i, to += l_.s.outputs)
+        if (outputs == kOutputs) std::memcpy(to, sums[i].numbers, sizeof(Line));
+        else std::copy(sums[i].numbers, sums[i].numbers + outputs, to);
     }
   }
 
  private:
-  void add_terms(int64_t first, int64_t outputs, int64_t t, int64_t pixels, const std::vector<int64_t> &corners,
-                 std::vector<Line> &rows, std::vector<Line> &sums) const {
+  void add_terms(int64_t first, int64_t outputs, int64_t t, int64_t pixels, const int64_t *corners, Line *rows,
+                 Line *sums) const {
     int64_t offsets[kTogether] = {};
     for (int64_t k = 0; k < kTogether; ++k) {
       int32_t *to = rows[k * 256].numbers;
@@ -131,7 +132,7 @@ class OverRows {
         columns[n] = entries_ + l_.w[(first + std::min(n, outputs - 1)) * l_.terms + t + k] * 256;
       build_(columns, to);
     }
-    add_(l_.bordered.data(), corners.data(), pixels, offsets, rows[0].numbers, sums[0].numbers);
+    add_(l_.bordered, corners, pixels, offsets, rows[0].numbers, sums[0].numbers);
   }
 
   const Lookup &l_;
@@ -151,7 +152,8 @@ extern "C" int32_t axdnn_conv_rows(const axdnn_shape *shape, const uint8_t *x, c
   if (!sound(*shape) || threads < 1) return AXDNN_BAD_SHAPE;
   if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
   try {
-    const Lookup lookup(*shape, x, w, threads);
+    static thread_local Memory memory;
+    const Lookup lookup(*shape, x, w, threads, memory);
     const OverRows work(lookup, entries, out, variant);
     const int64_t pixels = shape->batch * lookup.pixels_out;
     const int64_t parts = std::max<int64_t>(1, (threads + work.units() - 1) / work.units());
@@ -161,6 +163,7 @@ extern "C" int32_t axdnn_conv_rows(const axdnn_shape *shape, const uint8_t *x, c
         work.run(i / parts, pixels * part / parts, pixels * (part + 1) / parts);
       }
     });
+    memory.release_if_large();
   } catch (const std::bad_alloc &) {
     return AXDNN_NO_MEMORY;
   }

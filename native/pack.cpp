@@ -83,7 +83,7 @@ class Packing {
             constant_[first + n] -= static_cast<int32_t>(128u * static_cast<uint32_t>(sum(line, p.steps * kStep)) *
                                                          static_cast<uint32_t>(p.scale));
         }
-        v_.interleave(lines.data(), p.steps * kStep, p.steps * kStep, p.panels.data() + first * p.steps * kStep);
+        v_.interleave(lines.data(), p.steps * kStep, p.steps * kStep, p.panels + first * p.steps * kStep);
       }
     }
   }
@@ -108,16 +108,20 @@ class Packing {
 }  // namespace
 
 std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
-                         int32_t threads, int32_t *constant) {
+                         int32_t threads, Memory &memory, int32_t *constant) {
   std::vector<Packed> packed;
   const int64_t panels = up(l.outputs, kPanel) / kPanel;
   int64_t bytes = 0;
   for (int64_t g = 0, first = 0; g < d.groups; first += d.sizes[g++]) {
-    Packed p{d.sizes[g], first, d.scales[g], chunks(l, d.sizes[g]), 0, {}};
+    Packed p{d.sizes[g], first, d.scales[g], chunks(l, d.sizes[g]), 0, nullptr};
     p.steps = p.chunks.back().first_step + p.chunks.back().steps();
-    p.panels.resize(panels * p.steps * kStepBytes);
     bytes += panels * p.steps * kStepBytes;
     packed.push_back(std::move(p));
+  }
+  int8_t *at = memory.room<int8_t>(bytes);
+  for (Packed &p : packed) {
+    p.panels = at;
+    at += panels * p.steps * kStepBytes;
   }
   const Packing packing(l, d, conv_group, w, v, packed, constant);
   in_parallel(panels, bytes < kWorthAThread ? 1 : threads,
