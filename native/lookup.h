@@ -14,6 +14,10 @@ constexpr int64_t kLanes = 256;        // output pixels, or outputs, of a block
 constexpr int64_t kTermsAtOnce = 256;  // terms whose bytes certainly fit a sum of 16 bits: 256 * 255 < 2^16
 constexpr int64_t kOutputs = 16;       // outputs that are written together
 
+inline void accumulate(int32_t &sum, int32_t value) {  // modulo 2^32
+  sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(value));
+}
+
 // A convolution by look-ups: the input with its border, channel after channel; what all of them need.
 struct Lookup {
   const axdnn_shape &s;

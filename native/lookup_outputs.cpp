@@ -34,7 +34,7 @@ class OverOutputs {
         int32_t *to = t_.out + pixel * l_.s.outputs + first;
         if (t == 0) start(pixel, first, outputs, border, to);
         for (int64_t n = 0; n < outputs; ++n)
-          to[n] = static_cast<int32_t>(static_cast<uint32_t>(to[n]) + static_cast<uint32_t>(sums[n]));
+          accumulate(to[n], sums[n]);
       }
   }
 
@@ -77,7 +77,7 @@ class OverOutputs {
         const int64_t count = std::min(kTermsAtOnce, l_.inputs - c);
         for (int64_t i = 0; i < count; ++i) lines_of()[i] = weights + ((c + i) * l_.taps + tap) * lanes_;
         kernel_(codes_of().data(), lines_of().data(), count, e_.rows, lanes_ / 64, sums.data());
-        for (int64_t n = 0; n < lanes_; ++n) found[tap * lanes_ + n] += sums[n];
+        for (int64_t n = 0; n < lanes_; ++n) accumulate(found[tap * lanes_ + n], sums[n]);
       }
     return found;
   }
@@ -120,13 +120,14 @@ class OverOutputs {
   // What a pixel's sums begin with: the constant and the products in the border.
   void start(int64_t pixel, int64_t first, int64_t outputs, const std::vector<int32_t> &border, int32_t *to) const {
     const int32_t *constant = e_.constant.data() + first;
-    for (int64_t n = 0; n < outputs; ++n)
-      to[n] = static_cast<int32_t>(static_cast<uint32_t>(constant[n]) + static_cast<uint32_t>(t_.add ? to[n] : 0));
+    if (!t_.add) std::copy(constant, constant + outputs, to);
+    else
+      for (int64_t n = 0; n < outputs; ++n) accumulate(to[n], constant[n]);
     if (border.empty() || (inside(pixel, 0) && inside(pixel, l_.taps - 1))) return;
     for (int64_t tap = 0; tap < l_.taps; ++tap)
       if (!inside(pixel, tap))
         for (int64_t n = 0; n < outputs; ++n)
-          to[n] = static_cast<int32_t>(static_cast<uint32_t>(to[n]) + static_cast<uint32_t>(border[tap * lanes_ + n]));
+          accumulate(to[n], border[tap * lanes_ + n]);
   }
 
   const Lookup &l_;

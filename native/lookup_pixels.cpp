@@ -2,6 +2,7 @@
 // codes of a block of pixels go through it. With strides of one the pixels are a stretch of the input itself, border
 // included, and what was found there is dropped; else their codes are laid out.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "cpu.h"
@@ -64,8 +65,7 @@ class OverPixels {
           int32_t *sums = b.sums + j * kLanes, *found = t ? b.found : sums;
           kernel_(codes, offsets, terms, l_.w + n * l_.terms + t, e_.columns, vectors, found);
           if (t)
-            for (int64_t i = 0; i < count; ++i)
-              sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(found[i]));
+            for (int64_t i = 0; i < count; ++i) accumulate(sums[i], found[i]);
         }
       }
       turn_(b.sums, count, b.turned);
@@ -91,15 +91,21 @@ class OverPixels {
 
   void store(int64_t image, int64_t first, int64_t count, int64_t output, int64_t outputs, const Scratch &b) const {
     const int64_t line = straight_ ? l_.width : l_.s.out_w;
-    const int32_t *start = e_.constant.data() + output;
+    int32_t start[kOutputs] = {};
+    std::copy_n(e_.constant.data() + output, outputs, start);
     for (int64_t i = 0, x = first % line, y = first / line; i < count; ++i, ++x) {
       if (x == line) x = 0, ++y;
       if (x >= l_.s.out_w) continue;
       int32_t *to = t_.out + ((image * l_.s.out_h + y) * l_.s.out_w + x) * l_.s.outputs + output;
-      const int32_t *found = b.turned + i * kOutputs;
-      for (int64_t j = 0; j < outputs; ++j)
-        to[j] = static_cast<int32_t>(static_cast<uint32_t>(found[j]) + static_cast<uint32_t>(start[j]) +
-                                     static_cast<uint32_t>(t_.add ? to[j] : 0));
+      int32_t found[kOutputs];
+      for (int64_t j = 0; j < kOutputs; ++j) {
+        found[j] = b.turned[i * kOutputs + j];
+        accumulate(found[j], start[j]);
+      }
+      if (t_.add)
+        for (int64_t j = 0; j < outputs; ++j) accumulate(to[j], found[j]);
+      else if (outputs == kOutputs) std::memcpy(to, found, sizeof found);
+      else std::copy_n(found, outputs, to);
     }
   }
 

@@ -79,9 +79,10 @@ class Packing {
         for (int64_t n = 0; n < columns; ++n) {
           int8_t *line = lines.data() + n * p.steps * kStep;
           weight_digits(p, d_, weights[n], v_, line);
-          if (v_.unsigned_left)  // what the added 128 is worth is taken off
-            constant_[first + n] -= static_cast<int32_t>(128u * static_cast<uint32_t>(sum(line, p.steps * kStep)) *
-                                                         static_cast<uint32_t>(p.scale));
+          if (v_.unsigned_left) {  // what the added 128 is worth is taken off
+            const uint32_t added = 128u * static_cast<uint32_t>(sum(line, p.steps * kStep)) * static_cast<uint32_t>(p.scale);
+            constant_[first + n] = static_cast<int32_t>(static_cast<uint32_t>(constant_[first + n]) - added);
+          }
         }
         v_.interleave(lines.data(), p.steps * kStep, p.steps * kStep, p.panels + first * p.steps * kStep);
       }
