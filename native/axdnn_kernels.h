@@ -21,7 +21,7 @@ extern "C" {
 
 #define AXDNN_INTERFACE 4 /* raised whenever a signature changes */
 
-enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_VNNI = 2, AXDNN_AMX = 3 };
+enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_AVX_VNNI = 2, AXDNN_VNNI = 3, AXDNN_AMX = 4 };
 enum axdnn_error { AXDNN_OK = 0, AXDNN_BAD_SHAPE = 1, AXDNN_NO_VARIANT = 2, AXDNN_NO_MEMORY = 3 };
 
 /* A convolution. A matrix product (m, k) x (n, k) has batch m, channels k, everything else 1. Operands are bytes as they

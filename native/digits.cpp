@@ -1,8 +1,7 @@
 // Digit path: look the factors up once an input byte, lay windows out in blocks that fit the cache, multiply.
 //
-// Planes: for every digit pair p of a scale, f_p of a band of the input with its border, (images, rows, width, channels).
-// A row of the left matrix is a window: for every pair every run of it that is contiguous in a plane, cut into chunks; a
-// chunk is padded with anything to whole steps, where the packed weights are zero.
+// A row of the left matrix is a window: for every pair every run of it that is contiguous in a plane (`map_planes`), cut
+// into chunks; a chunk is padded with anything to whole steps, where the packed weights are zero.
 #include "digits.h"
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "bytes.h"
 #include "cpu.h"
 #include "layout.h"
+#include "planes.h"
 #include "shape.h"
 #include "threads.h"
 
@@ -88,41 +88,10 @@ class Convolution {
   }
 
   void map(const Band &band, const Packed &p, Buffers &b) const {
-    const axdnn_shape &s = l_.s;
-    const int64_t height = rows_in(band), line = l_.width * l_.inputs, image = height * line;
-    const int64_t plane = band.images * image;
+    const int64_t height = rows_in(band), plane = band.images * height * l_.width * l_.inputs;
     int8_t *planes = b.planes.room<int8_t>(p.pairs * plane);
-    const int64_t top = band.top * s.stride_h;  // with the border
-    const int64_t low = std::clamp<int64_t>(s.pad_h - top, 0, height);
-    const int64_t high = std::clamp<int64_t>(s.pad_h + s.height - top, low, height);
-    uint8_t *buffer = b.codes.room<uint8_t>((high - low) * s.width * l_.inputs);
-    for (int64_t i = 0; i < band.images; ++i) {
-      const uint8_t *codes = high == low ? buffer
-                                         : inner_rows(s, x_, band.image + i, top + low - s.pad_h, high - low,
-                                                      conv_group_ * l_.inputs, l_.inputs, buffer);
-      for (int64_t pair = 0; pair < p.pairs; ++pair) {
-        int8_t table[256];
-        const int8_t *f = d_.f + (p.first_pair + pair) * 256;
-        for (int c = 0; c < 256; ++c) table[c] = static_cast<int8_t>(v_.unsigned_left ? f[c] ^ 0x80 : f[c]);
-        map_image(codes, table, low, high, height, planes + pair * plane + i * image);
-      }
-    }
-  }
-
-  // Rows [low, high) of an image come from codes, the border is that of `pad`.
-  void map_image(const uint8_t *codes, const int8_t *table, int64_t low, int64_t high, int64_t height,
-                 int8_t *to) const {
-    const int64_t inside = l_.s.width * l_.inputs, side = l_.s.pad_w * l_.inputs, line = inside + 2 * side;
-    const int8_t border = table[l_.s.pad];
-    std::memset(to, border, low * line);
-    if (side == 0) v_.map(table, codes, (high - low) * line, to + low * line);
-    else
-      for (int64_t y = low; y < high; ++y, codes += inside) {
-        std::memset(to + y * line, border, side);
-        v_.map(table, codes, inside, to + y * line + side);
-        std::memset(to + y * line + side + inside, border, side);
-      }
-    std::memset(to + high * line, border, (height - high) * line);
+    const Stretch stretch{band.image, band.images, band.top * l_.s.stride_h, height, conv_group_ * l_.inputs, l_.inputs};
+    map_planes(l_.s, x_, stretch, d_.f + p.first_pair * 256, p.pairs, v_, b.codes, planes);
   }
 
   void find_corners(const Band &band, int64_t m, int64_t rows, Buffers &b) const {
@@ -201,9 +170,11 @@ extern "C" int32_t axdnn_conv_digits(const axdnn_shape *shape, const uint8_t *x,
   using namespace axdnn;
   if (!sound(*shape) || threads < 1 || digits->groups < 1) return AXDNN_BAD_SHAPE;
   if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
-  const Variant *variants[] = {&portable_variant, &avx2_variant, &vnni_variant, &amx_variant};
+  const Variant *variants[] = {&portable_variant, &avx2_variant, &avx_vnni_variant, &vnni_variant, &amx_variant};
   try {
-    convolve(*shape, x, w, *digits, out, *variants[variant], threads);
+    if (shape->groups == shape->channels && shape->groups > 1)
+      convolve_depthwise(*shape, x, w, *digits, out, variant, *variants[variant], threads);
+    else convolve(*shape, x, w, *digits, out, *variants[variant], threads);
   } catch (const std::bad_alloc &) {
     return AXDNN_NO_MEMORY;
   }

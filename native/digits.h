@@ -5,6 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 
+// Compilers from 2021 on know the byte products of processors without AVX-512.
+#if defined(__x86_64__) && ((defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && __GNUC__ >= 11))
+#define AXDNN_COMPILES_AVX_VNNI 1
+#else
+#define AXDNN_COMPILES_AVX_VNNI 0
+#endif
+
 namespace axdnn {
 
 constexpr int64_t kTile = 32;   // rows and columns of the block that a kernel computes at once
@@ -80,7 +87,7 @@ struct Variant {
   void (*end)();
 };
 
-extern const Variant portable_variant, avx2_variant, vnni_variant, amx_variant;
+extern const Variant portable_variant, avx2_variant, avx_vnni_variant, vnni_variant, amx_variant;
 
 }  // namespace axdnn
 

@@ -59,7 +59,8 @@ using PixelKernel = void (*)(const uint8_t *codes, const int64_t *offsets, int64
 extern const PixelKernel pixel_permutes[2];  // for entries of one and two bytes
 
 // The same for outputs: weights[t] points to 64 * vectors column numbers, four groups of sixteen interleaved byte by
-// byte; codes[t] picks the row.
+// byte; codes[t] picks the row; eight codes more are
+// read.
 using OutputKernel = void (*)(const uint8_t *codes, const uint8_t *const *weights, int64_t terms, const uint8_t *rows,
                               int64_t vectors, int32_t *sums);
 extern const OutputKernel output_permutes[2];

@@ -30,18 +30,16 @@ void build(const int32_t *const *columns, int32_t *rows) {
     for (int64_t n = 0; n < kOutputs; ++n) rows[a * kOutputs + n] = columns[n][a];
 }
 
+using Sixteen = uint32_t __attribute__((vector_size(4 * kOutputs), aligned(64), may_alias));
+
 __attribute__((always_inline)) inline void add_rows(const uint8_t *x, const int64_t *corners, int64_t pixels,
                                                     const int64_t *offsets, const int32_t *rows, int32_t *sums) {
   const uint8_t *x0 = x + offsets[0], *x1 = x + offsets[1], *x2 = x + offsets[2], *x3 = x + offsets[3];
-  for (int64_t i = 0; i < pixels; ++i, sums += kOutputs) {
+  const auto *table = reinterpret_cast<const Sixteen *>(rows);
+  auto *sum = reinterpret_cast<Sixteen *>(sums);
+  for (int64_t i = 0; i < pixels; ++i) {
     const int64_t at = corners[i];
-    const int32_t *a = rows + x0[at] * kOutputs, *b = rows + kRows + x1[at] * kOutputs;
-    const int32_t *c = rows + 2 * kRows + x2[at] * kOutputs, *d = rows + 3 * kRows + x3[at] * kOutputs;
-    uint32_t sum[kOutputs];
-    for (int j = 0; j < kOutputs; ++j)
-      sum[j] = static_cast<uint32_t>(sums[j]) + static_cast<uint32_t>(a[j]) + static_cast<uint32_t>(b[j]) +
-               static_cast<uint32_t>(c[j]) + static_cast<uint32_t>(d[j]);
-    __builtin_memcpy(sums, sum, sizeof sum);
+    sum[i] += (table[x0[at]] + table[256 + x1[at]]) + (table[512 + x2[at]] + table[768 + x3[at]]);
   }
 }
 
@@ -58,16 +56,7 @@ __attribute__((target("avx2"))) void add_rows_avx2(const uint8_t *x, const int64
 
 AXDNN_512 void add_rows_512(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
                             const int32_t *rows, int32_t *sums) {
-  const uint8_t *x0 = x + offsets[0], *x1 = x + offsets[1], *x2 = x + offsets[2], *x3 = x + offsets[3];
-  for (int64_t i = 0; i < pixels; ++i, sums += kOutputs) {
-    const int64_t at = corners[i];
-    const __m512i a = _mm512_load_si512(rows + x0[at] * kOutputs);
-    const __m512i b = _mm512_load_si512(rows + kRows + x1[at] * kOutputs);
-    const __m512i c = _mm512_load_si512(rows + 2 * kRows + x2[at] * kOutputs);
-    const __m512i d = _mm512_load_si512(rows + 3 * kRows + x3[at] * kOutputs);
-    const __m512i ab = _mm512_add_epi32(a, b), cd = _mm512_add_epi32(c, d);
-    _mm512_store_si512(sums, _mm512_add_epi32(_mm512_load_si512(sums), _mm512_add_epi32(ab, cd)));
-  }
+  add_rows(x, corners, pixels, offsets, rows, sums);
 }
 
 AXDNN_512 void build_512(const int32_t *const *columns, int32_t *rows) {
@@ -92,7 +81,7 @@ class OverRows {
  public:
   OverRows(const Lookup &l, const int32_t *entries, int32_t *out, int32_t variant)
       : l_(l), entries_(entries), out_(out), build_(variant >= AXDNN_VNNI ? build_512 : build),
-        add_(variant >= AXDNN_VNNI ? add_rows_512 : variant == AXDNN_AVX2 ? add_rows_avx2 : add_rows_portable),
+        add_(variant >= AXDNN_VNNI ? add_rows_512 : variant >= AXDNN_AVX2 ? add_rows_avx2 : add_rows_portable),
         blocks_((l.outputs + kOutputs - 1) / kOutputs) {}
 
   int64_t units() const { return l_.s.groups * blocks_; }

@@ -11,6 +11,8 @@ namespace axdnn {
 #if defined(__x86_64__)
 namespace {
 
+constexpr int64_t kAhead = 4;
+
 // Sums of bytes: `both` holds even + 256 * odd modulo 2^16, `odd` the odd ones.
 template <int kPlanes, int kVectors>
 struct Sums {
@@ -84,7 +86,11 @@ AXDNN_VBMI void outputs(const uint8_t *codes, const uint8_t *const *weights, int
                         int32_t *sums) {
   Sums<kPlanes, kVectors> s;
   clear(s);
-  for (int64_t t = 0; t < terms; ++t) find(weights[t], rows + codes[t] * kPlanes * 256, s);
+  for (int64_t t = 0; t < terms; ++t) {
+    for (int i = 0; i < 4 * kPlanes; ++i)  // the rows do not fit the first cache
+      _mm_prefetch(reinterpret_cast<const char *>(rows + codes[t + kAhead] * kPlanes * 256 + 64 * i), _MM_HINT_T0);
+    find(weights[t], rows + codes[t] * kPlanes * 256, s);
+  }
   for (int v = 0; v < kVectors; ++v, sums += 64) {
     __m512i r[4];
     widen(s, v, r);

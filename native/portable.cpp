@@ -33,7 +33,7 @@ const Variant portable_variant = {kernel, add,   map_bytes,  lay_out_bytes, inte
                                   false,  do_nothing, do_nothing};
 
 #if !defined(__x86_64__)
-const Variant avx2_variant = portable_variant, vnni_variant = portable_variant, amx_variant = portable_variant;
+const Variant avx2_variant = portable_variant, avx_vnni_variant = portable_variant, vnni_variant = portable_variant, amx_variant = portable_variant;
 #endif
 
 }  // namespace axdnn

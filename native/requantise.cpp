@@ -82,7 +82,7 @@ template <typename Job, typename Loop>
 int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t variant, int32_t threads,
                   const Loop (&loops)[3]) {
   if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
-  const Loop loop = loops[std::min(variant, int32_t{AXDNN_VNNI})];  // tile registers have no part in this
+  const Loop loop = loops[variant >= AXDNN_VNNI ? 2 : variant >= AXDNN_AVX2 ? 1 : 0];  // products have no part in this
   try {
     in_parallel((count + at_once - 1) / at_once, threads, [&](int64_t begin, int64_t end) {
       loop(job, begin * at_once, std::min(end * at_once, count));

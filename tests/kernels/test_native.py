@@ -99,7 +99,7 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 
 # (batch, channels, height, width), (outputs, kernel_h, kernel_w), stride, dilation, groups: panels and rows of 16, tiles
-# of 32, steps of 64 terms, pieces of 1,024, chunks of 1,536, 512 windows at once; look-ups of 256 terms, pixels, outputs.
+# of 32, steps of 64 terms, pieces of 1,024, chunks of 1,536, 512 windows; look-ups of 256 terms, pixels, outputs.
 SHAPES = {
     "one of everything": ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1, 1), 1),
     "whole panels and steps": ((2, 64, 4, 8), (32, 1, 1), (1, 1), (1, 1), 1),
@@ -236,4 +236,4 @@ def test_they_can_be_switched_off_or_pinned():
     assert run(CODE, AXDNN_NATIVE="portable").stdout.startswith("('portable',) ")
     failed = run(CODE, AXDNN_NATIVE="fast")
     assert failed.returncode
-    assert "`AXDNN_NATIVE` must be one of portable, avx2, vnni, amx or off, but got 'fast'" in failed.stderr
+    assert "`AXDNN_NATIVE` must be one of portable, avx2, avxvnni, vnni, amx or off, but got 'fast'" in failed.stderr

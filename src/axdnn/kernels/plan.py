@@ -18,7 +18,7 @@ from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
 Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup"]
-BYTE_PRODUCTS = ("vnni", "amx")  # variants that multiply bytes as fast as torch's library does
+BYTE_PRODUCTS = ("avxvnni", "vnni", "amx")  # variants that multiply bytes as fast as torch's library does
 PATHS: tuple[Path, ...] = ("auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup")
 
 

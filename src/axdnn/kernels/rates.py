@@ -7,7 +7,7 @@ from axdnn.kernels.native import has_permutes, native_variants
 # Products of one core in a second.
 TORCH_RATES = {"float32": 4e10, "float64": 1.5e10, "lookup": 2.5e9, "reference": 1e8}
 LOOKUP_ROW_RATE = 1e9
-DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "vnni": 2e11, "amx": 5e11}
+DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "avxvnni": 1.3e11, "vnni": 2e11, "amx": 5e11}
 # Window bytes laid out, weight bytes packed, sums added, in a second.
 LAYOUT_RATE, PACK_RATE, SUM_RATE = 8e9, 2.5e9, 3e9
 # Look-ups by the number of bytes an entry has, with and without byte permutes.
