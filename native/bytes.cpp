@@ -58,6 +58,25 @@ void transpose(const uint8_t *from, int64_t from_stride, int64_t rows, int64_t c
   }
 }
 
+void interleave_four(uint8_t *at) {
+#if defined(__SSE2__)
+  auto *groups = reinterpret_cast<__m128i *>(at);
+  const __m128i a = _mm_loadu_si128(groups), b = _mm_loadu_si128(groups + 1);
+  const __m128i c = _mm_loadu_si128(groups + 2), d = _mm_loadu_si128(groups + 3);
+  const __m128i ab[2] = {_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)};
+  const __m128i cd[2] = {_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d)};
+  for (int i = 0; i < 2; ++i) {
+    _mm_storeu_si128(groups + 2 * i, _mm_unpacklo_epi16(ab[i], cd[i]));
+    _mm_storeu_si128(groups + 2 * i + 1, _mm_unpackhi_epi16(ab[i], cd[i]));
+  }
+#else
+  uint8_t found[64];
+  for (int q = 0; q < 16; ++q)
+    for (int r = 0; r < 4; ++r) found[4 * q + r] = at[16 * r + q];
+  std::memcpy(at, found, sizeof found);
+#endif
+}
+
 const uint8_t *inner_rows(const axdnn_shape &s, const uint8_t *x, int64_t image, int64_t first, int64_t count,
                           int64_t channel, int64_t channels, uint8_t *buffer) {
   const uint8_t *from = x + image * s.x_batch + first * s.x_row + channel * s.x_channel;

@@ -114,12 +114,7 @@ class OverOutputs {
       from = padded;
     }
     transpose(from, l_.terms, lanes_, l_.terms, turned);
-    for (int64_t i = 0; i < bytes; i += 64) {
-      uint8_t group[64];
-      for (int q = 0; q < 16; ++q)
-        for (int r = 0; r < 4; ++r) group[4 * q + r] = turned[i + 16 * r + q];
-      std::memcpy(turned + i, group, 64);
-    }
+    for (int64_t i = 0; i < bytes; i += 64) interleave_four(turned + i);
     return turned;
   }
 

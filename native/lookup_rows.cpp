@@ -17,7 +17,7 @@
 namespace axdnn {
 namespace {
 
-constexpr int64_t kTogether = 4;      // terms whose rows are added in one go
+constexpr int64_t kTogether = 8;      // terms whose rows are added in one go
 constexpr int64_t kPixels = 8192;     // whose sums are kept
 constexpr int64_t kRows = 256 * kOutputs;
 
@@ -34,12 +34,20 @@ using Sixteen = uint32_t __attribute__((vector_size(4 * kOutputs), aligned(64), 
 
 __attribute__((always_inline)) inline void add_rows(const uint8_t *x, const int64_t *corners, int64_t pixels,
                                                     const int64_t *offsets, const int32_t *rows, int32_t *sums) {
-  const uint8_t *x0 = x + offsets[0], *x1 = x + offsets[1], *x2 = x + offsets[2], *x3 = x + offsets[3];
+  const uint8_t *lines[kTogether];
+  for (int64_t t = 0; t < kTogether; ++t) lines[t] = x + offsets[t];
   const auto *table = reinterpret_cast<const Sixteen *>(rows);
   auto *sum = reinterpret_cast<Sixteen *>(sums);
   for (int64_t i = 0; i < pixels; ++i) {
     const int64_t at = corners[i];
-    sum[i] += (table[x0[at]] + table[256 + x1[at]]) + (table[512 + x2[at]] + table[768 + x3[at]]);
+    Sixteen even = sum[i], odd = table[256 + lines[1][at]];
+    even += table[lines[0][at]];
+#pragma GCC unroll 8
+    for (int64_t t = 2; t < kTogether; t += 2) {
+      even += table[256 * t + lines[t][at]];
+      odd += table[256 * (t + 1) + lines[t + 1][at]];
+    }
+    sum[i] = even + odd;
   }
 }
 
