@@ -55,14 +55,16 @@ def every_sum(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Step
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_65536_products(name):
-    """With pixels and with outputs as lanes of the look-ups: as 256 images and as one."""
+    """With outputs as lanes of the look-ups, and in parts so small that pixels are."""
+    codes = torch.arange(256, dtype=torch.uint8)
     for circuit in circuits(name):
         assert native_table(circuit) is not None, "no entry of an 8-bit multiplier spans more than two bytes"
-        codes = torch.arange(256, dtype=torch.uint8)
-        for x in (codes.view(256, 1, 1, 1), codes.view(1, 1, 256, 1), codes.view(1, 1, 16, 16)):
-            for variant, products in every_sum(circuit, x, codes.view(256, 1, 1, 1)):
-                table = circuit.table[rows(circuit, codes, "a").int()][:, rows(circuit, codes, "w").int()]
-                assert np.array_equal(products.view(256, 256).numpy(), table), variant
+        table = circuit.table[rows(circuit, codes, "a").int()][:, rows(circuit, codes, "w").int()]
+        for x, most in ((codes.view(256, 1, 1, 1), 256), (codes.view(1, 1, 16, 16), 52)):
+            sums = [every_sum(circuit, x, w.view(-1, 1, 1, 1)) for w in codes.split(most)]
+            for parts in zip(*sums, strict=True):
+                products = torch.cat([part.view(256, -1) for _, part in parts], dim=1)
+                assert np.array_equal(products.numpy(), table), parts[0][0]
 
 
 def windows(x: torch.Tensor, w: torch.Tensor, table: np.ndarray, steps: Steps) -> torch.Tensor:
@@ -82,24 +84,25 @@ def windows(x: torch.Tensor, w: torch.Tensor, table: np.ndarray, steps: Steps) -
     return torch.from_numpy(sums)
 
 
-def check(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps = Steps()) -> None:
-    """Compare every native path with the literal sums, for operands in both memory orders."""
+def check(
+    circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps = Steps(), order=torch.contiguous_format
+) -> None:
+    """Compare every native path with the literal sums, for operands in a memory order."""
     (pad_h, pad_w), pad = steps.padding, steps.pad_code
     padded = torch.nn.functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad)
     table = circuit.table.astype(np.int64)
     expected = windows(rows(circuit, padded, "a"), rows(circuit, w, "w"), table, steps)
-    inner = torch.channels_last
-    for operands in ((x, w), (x.contiguous(memory_format=inner), w.contiguous(memory_format=inner))):
-        for variant, sums in every_sum(circuit, *operands, steps):
-            assert torch.equal(sums.long(), expected), variant
+    operands = x.contiguous(memory_format=order), w.contiguous(memory_format=order)
+    for variant, sums in every_sum(circuit, *operands, steps):
+        assert torch.equal(sums.long(), expected), variant
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-# (batch, channels, height, width), (outputs, kernel_h, kernel_w), stride, dilation, groups: panels and rows of 16, tiles
-# of 32, steps of 64 terms, pieces of 1,024, chunks of 1,536, 512 windows; look-ups of 256 terms, pixels, outputs.
+# (batch, channels, height, width), (outputs, kernel_h, kernel_w), stride, dilation, groups: panels and rows of 16,
+# tiles of 32, steps of 64 terms, pieces of 1,024, chunks of 1,536, 512 windows; look-ups of 256 terms, pixels, outputs.
 SHAPES = {
     "one of everything": ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1, 1), 1),
     "whole panels and steps": ((2, 64, 4, 8), (32, 1, 1), (1, 1), (1, 1), 1),
@@ -127,8 +130,9 @@ def test_block_boundaries(name, shape):
     x, (o, *kernel), stride, dilation, groups = shape
     circuit = circuits(name)[-1]
     operands = random(*x, seed=0), random(o, x[1] // groups, *kernel, seed=1)
-    for padding, code in (((0, 0), 0), ((kernel[0] // 2, kernel[1]), 77)):
-        check(circuit, *operands, Steps(stride, padding, dilation, groups, code))
+    check(circuit, *operands, Steps(stride, (0, 0), dilation, groups))
+    border = kernel[0] // 2, kernel[1]
+    check(circuit, *operands, Steps(stride, border, dilation, groups, 77), torch.channels_last)
 
 
 @settings(max_examples=40, deadline=None)
@@ -146,7 +150,8 @@ def test_any_shape(data):
     x = random(data.draw(whole), groups * c, *size, seed=data.draw(st.integers(0, 99)))
     w = random(groups * o, c, *kernel, seed=data.draw(st.integers(0, 99)))
     circuit = circuits(data.draw(st.sampled_from(NAMES)))[-1]
-    check(circuit, x, w, Steps(stride, padding, dilation, groups, data.draw(st.integers(0, 255))))
+    order = data.draw(st.sampled_from([torch.contiguous_format, torch.channels_last]))
+    check(circuit, x, w, Steps(stride, padding, dilation, groups, data.draw(st.integers(0, 255))), order)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 255), (255, 0), (255, 255)])

@@ -3,8 +3,8 @@
 Sums are modulo 2^32, so these paths are taken only where the result provably fits int32. Without the compiled library
 (a source install without a compiler, another platform) everything runs on the paths of torch, and one warning says so.
 
-The environment variable `AXDNN_NATIVE` picks a variant (`amx`, `vnni`, `avxvnni`, `avx2`, `portable`) or switches all off
-(`off`).
+The environment variable `AXDNN_NATIVE` picks a variant (`amx`, `vnni`, `avxvnni`, `avx2`, `portable`) or switches all
+off (`off`).
 """
 
 from __future__ import annotations
