@@ -12,7 +12,7 @@ from axdnn.kernels.factorised import chunks_needed, one_chunk, torch_factors
 from axdnn.kernels.int8 import int8_factors, int8_is_exact, predicted_s
 from axdnn.kernels.native import native_variants
 from axdnn.kernels.native_tables import native_table
-from axdnn.kernels.rates import TORCH_RATES, digits_s, planes_s, torch_lookup_s
+from axdnn.kernels.rates import FEW_OUTPUTS, TORCH_RATES, digits_s, planes_s, torch_lookup_s
 from axdnn.kernels.terms import exact_of
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
@@ -101,7 +101,7 @@ def _torch_floats(
         chunks = chunks_needed(factors, getattr(torch, name), k)
         whole = name == "float64" or one_chunk(factors, torch.float32, window)
         if chunks and whole and (ieee or name == "float64"):
-            options[name] = float(m) * k * n * max(rank, 1) / TORCH_RATES[name] + chunks * m * n / 1e9
+            options[name] = float(m) * k * max(n, FEW_OUTPUTS) * max(rank, 1) / TORCH_RATES[name] + chunks * m * n / 1e9
     digits = int8_factors(multiplier) if int8 and device == "cpu" and int8_is_exact() else None
     if digits is not None and rank:
         options["int8"] = predicted_s(digits, m, k, n)
