@@ -8,9 +8,9 @@ from axdnn.kernels.native import has_permutes, native_variants
 TORCH_RATES = {"float32": 4e10, "float64": 1.5e10, "lookup": 2.5e9, "reference": 1e8}
 LOOKUP_ROW_RATE = 1e9
 FEW_OUTPUTS = 32  # windows are laid out for at least so many
-DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "avxvnni": 1.3e11, "vnni": 2e11, "amx": 5e11}
+DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "avxvnni": 1.3e11, "vnni": 2.2e11, "amx": 8e11}
 # Window bytes laid out, weight bytes packed, sums added, in a second.
-LAYOUT_RATE, PACK_RATE, SUM_RATE = 8e9, 2.5e9, 3e9
+LAYOUT_RATE, PACK_RATE, SUM_RATE = 3e10, 4e9, 3e9
 # Look-ups by the number of bytes an entry has, with and without byte permutes.
 LOOKUP_RATES = {True: {1: 2.8e10, 2: 1.7e10}, False: {1: 2.7e9, 2: 1.9e9}}
 PANEL, TERMS_AT_ONCE = 16, 256
