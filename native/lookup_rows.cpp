@@ -2,7 +2,6 @@
 // 256 codes are laid out once, sixteen numbers a code; then every pixel adds the row of its code. What laying out costs is
 // shared by all pixels, and a row is sixteen products for one load.
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "cpu.h"
@@ -22,8 +21,17 @@ constexpr int64_t kPixels = 8192;     // whose sums are kept
 constexpr int64_t kRows = 256 * kOutputs;
 
 using Builder = void (*)(const int32_t *const *columns, int32_t *rows);
-using AdderOfRows = void (*)(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
-                             const int32_t *rows, int32_t *sums);
+
+// to[i] = from[i], or 0 without `from`, + the rows that pixel i finds for every term.
+struct Pass {
+  const uint8_t *x;
+  const int64_t *corners, *offsets;
+  int64_t pixels;
+  const int32_t *rows, *from;  // (terms, 256, kOutputs), (pixels, kOutputs)
+  int32_t *to;
+  int64_t to_stride;
+};
+using AdderOfRows = void (*)(const Pass &pass);
 
 void build(const int32_t *const *columns, int32_t *rows) {
   for (int64_t a = 0; a < 256; ++a)
@@ -31,41 +39,30 @@ void build(const int32_t *const *columns, int32_t *rows) {
 }
 
 using Sixteen = uint32_t __attribute__((vector_size(4 * kOutputs), aligned(64), may_alias));
+using Unaligned = uint32_t __attribute__((vector_size(4 * kOutputs), aligned(4), may_alias));
 
-__attribute__((always_inline)) inline void add_rows(const uint8_t *x, const int64_t *corners, int64_t pixels,
-                                                    const int64_t *offsets, const int32_t *rows, int32_t *sums) {
+__attribute__((always_inline)) inline void add_rows(const Pass &pass) {
+  const Pass p = pass;
   const uint8_t *lines[kTogether];
-  for (int64_t t = 0; t < kTogether; ++t) lines[t] = x + offsets[t];
-  const auto *table = reinterpret_cast<const Sixteen *>(rows);
-  auto *sum = reinterpret_cast<Sixteen *>(sums);
-  for (int64_t i = 0; i < pixels; ++i) {
-    const int64_t at = corners[i];
-    Sixteen even = sum[i], odd = table[256 + lines[1][at]];
-    even += table[lines[0][at]];
+  for (int64_t t = 0; t < kTogether; ++t) lines[t] = p.x + p.offsets[t];
+  const auto *table = reinterpret_cast<const Sixteen *>(p.rows), *from = reinterpret_cast<const Sixteen *>(p.from);
+  for (int64_t i = 0; i < p.pixels; ++i) {
+    const int64_t at = p.corners[i];
+    Sixteen even = table[lines[0][at]], odd = table[256 + lines[1][at]];
+    if (from) even += from[i];
 #pragma GCC unroll 8
     for (int64_t t = 2; t < kTogether; t += 2) {
       even += table[256 * t + lines[t][at]];
       odd += table[256 * (t + 1) + lines[t + 1][at]];
     }
-    sum[i] = even + odd;
+    *reinterpret_cast<Unaligned *>(p.to + i * p.to_stride) = even + odd;
   }
 }
 
-void add_rows_portable(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
-                       const int32_t *rows, int32_t *sums) {
-  add_rows(x, corners, pixels, offsets, rows, sums);
-}
-
+void add_rows_portable(const Pass &pass) { add_rows(pass); }
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) void add_rows_avx2(const uint8_t *x, const int64_t *corners, int64_t pixels,
-                                                   const int64_t *offsets, const int32_t *rows, int32_t *sums) {
-  add_rows(x, corners, pixels, offsets, rows, sums);
-}
-
-AXDNN_512 void add_rows_512(const uint8_t *x, const int64_t *corners, int64_t pixels, const int64_t *offsets,
-                            const int32_t *rows, int32_t *sums) {
-  add_rows(x, corners, pixels, offsets, rows, sums);
-}
+__attribute__((target("avx2"))) void add_rows_avx2(const Pass &pass) { add_rows(pass); }
+AXDNN_512 void add_rows_512(const Pass &pass) { add_rows(pass); }
 
 AXDNN_512 void build_512(const int32_t *const *columns, int32_t *rows) {
   for (int64_t a = 0; a < 256; a += 16) {
@@ -104,19 +101,21 @@ class OverRows {
     for (int64_t p = begin; p < end; p += kPixels) {
       const int64_t pixels = std::min(kPixels, end - p);
       l_.find_corners(group, p, pixels, corners);
-      std::memset(sums, 0, pixels * sizeof(Line));
-      for (int64_t t = 0; t < l_.terms; t += kTogether) add_terms(first, outputs, t, pixels, corners, rows, sums);
       int32_t *to = out_ + p * l_.s.outputs + first;
-      for (int64_t i = 0; i < pixels; ++i, to += l_.s.outputs)
-        if (outputs == kOutputs) std::memcpy(to, sums[i].numbers, sizeof(Line));
-        else std::copy(sums[i].numbers, sums[i].numbers + outputs, to);
+      for (int64_t t = 0; t < l_.terms; t += kTogether) {
+        int64_t offsets[kTogether] = {};
+        build_terms(first, outputs, t, rows, offsets);
+        const bool last = outputs == kOutputs && t + kTogether >= l_.terms;  // straight to where the sums belong
+        add_({l_.bordered, corners, offsets, pixels, rows[0].numbers, t ? sums[0].numbers : nullptr,
+              last ? to : sums[0].numbers, last ? l_.s.outputs : kOutputs});
+      }
+      for (int64_t i = 0; outputs < kOutputs && i < pixels; ++i, to += l_.s.outputs)
+        std::copy(sums[i].numbers, sums[i].numbers + outputs, to);
     }
   }
 
  private:
-  void add_terms(int64_t first, int64_t outputs, int64_t t, int64_t pixels, const int64_t *corners, Line *rows,
-                 Line *sums) const {
-    int64_t offsets[kTogether] = {};
+  void build_terms(int64_t first, int64_t outputs, int64_t t, Line *rows, int64_t *offsets) const {
     for (int64_t k = 0; k < kTogether; ++k) {
       int32_t *to = rows[k * 256].numbers;
       if (t + k >= l_.terms) {  // a term that is not there
@@ -129,7 +128,6 @@ class OverRows {
         columns[n] = entries_ + l_.w[(first + std::min(n, outputs - 1)) * l_.terms + t + k] * 256;
       build_(columns, to);
     }
-    add_(l_.bordered, corners, pixels, offsets, rows[0].numbers, sums[0].numbers);
   }
 
   const Lookup &l_;
