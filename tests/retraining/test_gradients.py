@@ -49,7 +49,7 @@ def test_a_layers_gradients_are_finite_differences_of_the_surrogate(nets, name, 
     part, rule = model.layer(layer), GradientRule("table_slope", width=20, tolerance=0.0)
     e, m, node = part.coding.encoding, part.multiplier, part.node
     seen = {}
-    model.run(images[:1], lambda at, codes: seen.update({at.node.name: codes}))
+    model.run(images[:1], lambda at, codes: seen.update({at.node.name: codes[0]}))
     x = seen[layer].float().requires_grad_()
     w = part.w_codes.float().requires_grad_()
     values = torch.from_numpy(m.w_values).double()

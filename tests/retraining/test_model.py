@@ -129,7 +129,7 @@ def test_recalibration_by_moments_gives_every_channel_the_mean_and_deviation_of_
     net(images)
     for hook in hooks:
         hook.remove()
-    model.run(images, lambda layer, codes: got.update({layer.node.name: layer.real(layer.sums(codes))}))
+    model.run(images, lambda layer, codes: got.update({layer.node.name: layer.real(layer.sums(*codes))}))
     for name, float_name in {"stem": "bn", "deep": "deep", "side": "side"}.items():
         for statistic in (torch.mean, torch.std):
             a, b = statistic(got[name], (0, 2, 3)), statistic(wanted[float_name].detach(), (0, 2, 3))

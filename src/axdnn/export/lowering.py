@@ -236,5 +236,6 @@ def _cat(low: _Lowering, node: Node) -> None:
 
 RULES: dict[str, Callable[[_Lowering, Node], None]] = {
     "input": _input, **dict.fromkeys((*CONV_OPS, "linear"), _layer), "clamp": _clamp, "add": _add,
-    "batch_norm": _batch_norm, "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "unary": _unary, "reshape": _reshape, "cat": _cat,
+    "batch_norm": _batch_norm, "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "unary": _unary, "reshape": _reshape,
+    "cat": _cat,
 }  # fmt: skip

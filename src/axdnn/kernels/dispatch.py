@@ -53,7 +53,7 @@ def approx_matmul(
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
     lead = product_shape(x_codes, w_codes)[:-2]
-    x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
+    x, w = x_codes, w_codes
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
     one = math.prod(w.shape[:-2]) == 1
     kinds = None if terms is None else check_terms(terms, k, device=x.device)
@@ -113,18 +113,19 @@ def terms_dtype(multiplier: Multiplier, k: int) -> torch.dtype:
 
 
 def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Path) -> torch.Tensor:
-    """Products for row numbers `(g, m, k)` and column numbers `(g, n, k)`."""
+    """Products for codes `(g, m, k)` and `(g, n, k)`."""
     groups, m, k = x.shape
     n = w.shape[1]
     dtype = accumulator_dtype(multiplier, k)
     plan = explain(multiplier, groups * m, k, n, path, str(x.device))
     if 0 in (groups, m, k, n):
         return torch.zeros(groups, m, n, dtype=dtype, device=x.device)
+    if plan.path.startswith("native"):
+        return matmul_native(multiplier, x, w, plan.path)
+    x, w = table_index(x, multiplier.a_signed), table_index(w, multiplier.w_signed)
     if plan.path == "reference":
         sums = matmul_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy())
         return torch.from_numpy(sums).to(x.device, dtype)
-    if plan.path.startswith("native"):
-        return matmul_native(multiplier, x, w, plan.path)
     with plain_arithmetic(x.device):
         if plan.path == "triton":
             from axdnn.kernels.triton_lookup import matmul_triton  # Triton is loaded where it is used

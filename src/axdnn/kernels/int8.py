@@ -84,6 +84,8 @@ def int8_factors(multiplier: Multiplier) -> Int8Factors | None:
         if max(np.abs(left).max(), np.abs(right).max()) >= 2**31:
             return None
         centre = (int(left.min()) + int(left.max()) + 1) // 2
+        if len(_digits(left - centre)) == len(_digits(left)):
+            centre = 0  # a shift costs a pass over the weights
         shift += unit_f * unit_g * centre * right
         for d, a in enumerate(_digits(left - centre)):
             for e, b in enumerate(_digits(right)):

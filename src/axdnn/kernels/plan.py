@@ -14,14 +14,14 @@ from axdnn.kernels.factorised import chunks_needed, one_chunk, torch_factors
 from axdnn.kernels.int8 import int8_factors, int8_is_exact, predicted_s
 from axdnn.kernels.native import native_variants
 from axdnn.kernels.native_tables import native_table
-from axdnn.kernels.rates import TORCH_RATES, digits_s, planes_s, torch_lookup_s
+from axdnn.kernels.rates import FEW_OUTPUTS, TORCH_RATES, digits_s, planes_s, torch_lookup_s
 from axdnn.kernels.terms import exact_of
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
 Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup", "triton"]
 DIGITS = ("int8", "float16")  # types of products that are products of digits
-BYTE_PRODUCTS = ("vnni", "amx")  # variants that multiply bytes as fast as torch's library does
+BYTE_PRODUCTS = ("avxvnni", "vnni", "amx")  # variants that multiply bytes as fast as torch's library does
 PATHS: tuple[Path, ...] = (
     "auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup", "triton",
 )  # fmt: skip
@@ -110,7 +110,8 @@ def _torch_floats(
         chunks = chunks_needed(factors, getattr(torch, name), k)
         whole = name == "float64" or one_chunk(factors, torch.float32, window)
         if chunks and whole and (ieee or name == "float64"):
-            options[name] = float(m) * k * n * max(rank, 1) / rates[name] + chunks * m * n / adds
+            seconds = float(m) * k * max(n, FEW_OUTPUTS) * max(rank, 1) / rates[name] + chunks * m * n / adds
+            options[name] = seconds
     kind = digit_type(torch.device(device)) if device != "cpu" else "int8" if int8 and int8_is_exact() else None
     digits = int8_factors(multiplier) if kind is not None else None
     if digits is not None and kind is not None and rank and device == "cpu":

@@ -7,9 +7,10 @@ from axdnn.kernels.native import has_permutes, native_variants
 # Products of one core in a second.
 TORCH_RATES = {"float32": 4e10, "float64": 1.5e10, "lookup": 2.5e9, "reference": 1e8}
 LOOKUP_ROW_RATE = 1e9
-DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "vnni": 2e11, "amx": 5e11}
+FEW_OUTPUTS = 32  # windows are laid out for at least so many
+DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "avxvnni": 1.3e11, "vnni": 2.2e11, "amx": 8e11}
 # Window bytes laid out, weight bytes packed, sums added, in a second.
-LAYOUT_RATE, PACK_RATE, SUM_RATE = 8e9, 2.5e9, 3e9
+LAYOUT_RATE, PACK_RATE, SUM_RATE = 3e10, 4e9, 3e9
 # Look-ups by the number of bytes an entry has, with and without byte permutes.
 LOOKUP_RATES = {True: {1: 2.8e10, 2: 1.7e10}, False: {1: 2.7e9, 2: 1.9e9}}
 PANEL, TERMS_AT_ONCE = 16, 256
@@ -18,7 +19,7 @@ CALL_S = 2e-5
 
 def torch_lookup_s(m: int, k: int, n: int) -> float:
     """Predicted seconds of the look-up path of torch."""
-    return float(m) * k * n / TORCH_RATES["lookup"] + 256.0 * k * min(m, n) / LOOKUP_ROW_RATE
+    return float(m) * k * max(n, FEW_OUTPUTS) / TORCH_RATES["lookup"] + 256.0 * k * min(m, n) / LOOKUP_ROW_RATE
 
 
 def digits_s(m: int, k: int, n: int, pairs: int, scales: int) -> float:
@@ -47,6 +48,6 @@ def planes_s(m: int, k: int, n: int, count: int, exact_pairs: int) -> float:
         count: bytes of an entry.
         exact_pairs: digit pairs of the exact product where only a difference is looked up, else 0.
     """
-    looked_up = float(m) * k * n / LOOKUP_RATES[has_permutes()][count] + float(m) * k / SUM_RATE
+    looked_up = float(m) * k * n / LOOKUP_RATES[has_permutes()][count]
     added = float(m) * n * -(-k // TERMS_AT_ONCE) / SUM_RATE
     return looked_up + added + CALL_S + (digits_s(m, k, n, exact_pairs, 1) if exact_pairs else 0.0)
