@@ -245,3 +245,18 @@ def test_users_own_circuits(small: Small, problem: Callable[..., Any]) -> None:
     result = generate(model, calibration, splits, request(multipliers=(mine,), strategy="uniform"))
     assert set(result.assignment.values()) == {"mine"}
     assert result.multiplier_set == "mine"
+
+
+def test_models_of_several_inputs_or_results_are_refused():
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(x), self.fc(x + 1)
+
+    images, labels = torch.rand(40, 4), torch.zeros(40, dtype=torch.long)
+    splits = {name: Split(name, images, labels) for name in ("search", "accept", "test")}
+    with pytest.raises(InvalidInputError, match="one input and one result"):
+        generate(Two(), images, splits, Request())

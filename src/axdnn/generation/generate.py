@@ -31,7 +31,7 @@ from axdnn.importance import channel_conductance
 from axdnn.layers import Calibration, Recipe
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, fold_batch_norm, network_of
-from axdnn.records import Evaluation, GenerationResult, LayerScores, Study
+from axdnn.records import Evaluation, GenerationResult, InvalidInputError, LayerScores, Study
 
 Progress = Callable[[str, int, int], None]
 NEURON_IMAGES = 32
@@ -93,6 +93,11 @@ class _Run:
         self.name, self.data, self.provenance = name or type(model).__name__, data, provenance
         self.progress, self.checkpoint = progress, checkpoint
         self.captured = fold_batch_norm(capture(model, calibration))
+        if len(self.captured.input_shapes) > 1 or len(self.captured.outputs) > 1:
+            raise InvalidInputError(
+                "`generate` judges by accuracy and needs a model of one input and one result, class scores (b, classes), "
+                f"but this one has {len(self.captured.input_shapes)} and {len(self.captured.outputs)}; wrap it"
+            )
         self.network = network_of(self.captured, self.name)
         recipe = Recipe(**{**request.recipe.__dict__, "seed": request.seed})
         self.calibration = Calibration(
