@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import nn
 
+from axdnn.layers.activations import ActivationCache
 from axdnn.layers.closed_forms import regress
 from axdnn.layers.coding import LayerCoding, fit_coding
 from axdnn.layers.integer import IntegerLayer, fitting_bias
 from axdnn.layers.model import ApproxModel
+from axdnn.layers.prefix import Fits
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration
 from axdnn.multipliers import load_multiplier, require_own_name
@@ -67,6 +69,7 @@ def build(
     exact_layers: tuple[ExactOperator, ...] = (),
     skip: Mapping[str, Sequence[int]] | None = None,
     absent: Mapping[str, Sequence[int]] | None = None,
+    cache: ActivationCache | None = None,
 ) -> ApproxModel:
     """Assemble an approximate network from fitted codings and calibrate its scales and biases.
 
@@ -78,12 +81,15 @@ def build(
         exact_layers: listed in the result.
         skip: layer name -> output channels that are not computed and hand on 0.
         absent: layer name -> input channels or features whose terms are left out.
+        cache: of this calibration; what it has from networks that begin alike is not calibrated again.
 
     Raises:
         UnknownNameError: no such layer in `skip` or `absent`.
-        InvalidInputError: channels that a layer does not have, or all of them.
+        InvalidInputError: channels that a layer does not have, or all of them; a cache of another calibration.
     """
     captured = data.model
+    if cache is not None and cache.calibration is not data:
+        raise InvalidInputError("`cache` must be of the calibration that is built on, but it is of another one")
     check_skip(captured, skip or {})
     check_absent(captured, absent or {})
     layers: dict[str, IntegerLayer] = {}
@@ -97,33 +103,41 @@ def build(
         layers[name].set_affine(ones, layer.bias.double())
     model = ApproxModel(captured, layers, data.encodings, network, exact_layers)
     if recipe.compensate:
-        _compensate(model, data, recipe)
+        _compensate(model, data, recipe, cache)
     return model.eval()
 
 
-def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe) -> None:
-    """Regress each layer's sums on its exact pre-activation over the calibration images, layers in order."""
+def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe, cache: ActivationCache | None) -> None:
+    """Regress each layer's sums on its exact pre-activation over the calibration images, layers in order.
+
+    The images are counted whether or not all of them had to be computed.
+    """
     targets = data.targets()
     captured = data.model
+    fits = None if cache is None else Fits(cache, model, recipe.in_order)
+    left = frozenset(captured.layer_names) if fits is None else fits.left
 
     def fit(layer: IntegerLayer, codes: torch.Tensor) -> None:
+        if layer.node.name not in left:
+            return
         sums = layer.raw_sums(codes, model.path).double()
         target = targets[layer.node.name].double()
         channels_last = layer.node.op == "linear"
         flat = [t.reshape(-1, t.shape[-1]) if channels_last else t.transpose(0, 1).flatten(1).T for t in (sums, target)]
         gain, offset = regress((flat[0] * layer.real_unit).unsqueeze(0), flat[1].unsqueeze(0))
         layer.set_affine(gain.flatten(), offset.flatten())
+        if fits is not None:
+            fits.keep(layer)
 
-    if recipe.in_order:
-        model.run(data.images, fit)
-        data.network_images += len(data.images)
-        return
-    inputs: dict[str, torch.Tensor] = {}
-    captured.run(data.images, lambda node, x, _: inputs.update({node.name: x[0]}) if node.is_layer else None)
     data.network_images += len(data.images)
-    for name in captured.layer_names:
-        layer = model.layer(name)
-        fit(layer, layer.coding.encoding.quantise(inputs[name]))
+    if recipe.in_order:
+        model.run(data.images, fit, None if fits is None else fits.recall(model, len(data.images)))
+    elif left:
+        inputs: dict[str, torch.Tensor] = {}
+        captured.run(data.images, lambda node, x, _: inputs.update({node.name: x[0]}) if node.is_layer else None)
+        for name in captured.layer_names:
+            layer = model.layer(name)
+            fit(layer, layer.coding.encoding.quantise(inputs[name]))
 
 
 def resolve(

@@ -6,7 +6,8 @@ the sum into the next tensor; rounding is half to even; additions and pooling re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -16,11 +17,12 @@ from axdnn.kernels import Path
 from axdnn.kernels.requantise import Codes
 from axdnn.layers.emission import Emission, requests_of
 from axdnn.layers.integer import IntegerLayer
+from axdnn.layers.prefix import Forms, Recall
 from axdnn.quant import PASSING_OPS, CapturedModel, Encoding, Node, pool_count, pool_sum
 from axdnn.records import Assignment, ExactOperator, InvalidInputError, Network
 
 AtLayer = Callable[[IntegerLayer, torch.Tensor], None]
-Values = dict[str, dict[Emission, torch.Tensor]]
+Values = dict[str, Forms]
 
 
 class ApproxModel(nn.Module):
@@ -77,34 +79,43 @@ class ApproxModel(nn.Module):
         """Names of the layers in execution order."""
         return tuple(self._keys)
 
+    @property
+    def forms(self) -> tuple[tuple[str, Emission], ...]:
+        """Each form in which a node hands on its value, as (node, form)."""
+        return tuple((name, form) for name, forms in self._wanted.items() for form in forms)
+
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute real outputs from real inputs `(b, ...)`."""
         return self.run(x)
 
     @torch.no_grad()
-    def run(self, x: torch.Tensor, at_layer: AtLayer | None = None) -> torch.Tensor:
+    def run(self, x: torch.Tensor, at_layer: AtLayer | None = None, recall: Recall | None = None) -> torch.Tensor:
         """Compute the network.
 
         Args:
             x: real inputs.
             at_layer: called with each layer and its input codes before the layer runs (calibration sets the layer's
                 scale and bias there).
+            recall: what is known from other networks: only the rest is computed. The result must not be changed then.
         """
         values: Values = {}
+        compute = partial(self._compute, x=x, values=values, at_layer=at_layer)
         for node in self.nodes.values():
             if node.op == "output":
                 break
-            values[node.name] = self._compute(node, x, values, at_layer)
+            if recall is None:
+                values[node.name] = compute(node, self._wanted[node.name])
+            else:
+                values[node.name] = recall.complete(node, compute)
             for i in set(node.inputs):
                 if self._last[i] == node.name:
                     values.pop(i, None)
         return values[self._output][Emission(None)]
 
     def _compute(
-        self, node: Node, x: torch.Tensor, values: Values, at_layer: AtLayer | None
-    ) -> dict[Emission, torch.Tensor]:
-        wanted = self._wanted[node.name]
+        self, node: Node, wanted: Sequence[Emission], x: torch.Tensor, values: Values, at_layer: AtLayer | None
+    ) -> Forms:
         if node.op == "input":
             return {e: e.emit(_checked(x, self.input_shape)) for e in wanted}
         if node.is_layer:
