@@ -69,7 +69,8 @@ class Recall:
             whole = node.op == "output" or node.name in unfitted
             for source, form in [r for f in (*wanted, *([None] if whole else [])) for r in reads(model, node, f)]:
                 asked[source][form] = None
-                if node.op not in PASSING_OPS:  # what only passes on is had from what it becomes
+                # What one operator only passes on is kept as what it becomes; branches that are joined, each by itself.
+                if model.nodes[source].op != "cat" and (node.op == "cat" or node.op not in PASSING_OPS):
                     self._lasting.add((source, form))
 
     def complete(self, node: Node, compute: Callable[[Node, Sequence[Emission]], Forms]) -> Forms:
