@@ -33,7 +33,7 @@ class Tangled(nn.Module):
         super().__init__()
         self.stem, self.bn = nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
         self.left, self.right = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1, groups=2)
-        self.joined, self.unread = nn.Conv2d(8, 4, 3, padding=1), nn.Conv2d(4, 2, 1)
+        self.joined, self.unread = nn.Conv2d(8, 4, 3, padding=1, bias=False), nn.Conv2d(4, 2, 1)
         self.fc1, self.fc2 = nn.Linear(4 * 9, 6), nn.Linear(6, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -41,8 +41,8 @@ class Tangled(nn.Module):
         z = torch.cat([F.relu6(self.left(y)), self.right(y)], 1)
         self.unread(y)
         y = F.max_pool2d(F.relu(y + self.joined(z)), 2)
-        y = torch.sigmoid(F.adaptive_avg_pool2d(y, 3).flatten(1))
-        y = F.relu(self.fc1(y))
+        y = F.adaptive_avg_pool2d(y, 3).flatten(1)
+        y = F.leaky_relu(self.fc1(y))
         return self.fc2(y + torch.tanh(y))
 
 
@@ -171,6 +171,36 @@ def test_only_what_is_changed_is_computed(ready: SimpleNamespace, nets: SimpleNa
         model = build(case.data, {**base, layer: changed}, case.network, case.recipe, cache=cache)
         gathered([model], images, cache)
         assert {n for n in names if cache.computed[n] > before[n]} == expected
+
+
+def test_every_ingredient_is_in_the_key(ready: SimpleNamespace, nets: SimpleNamespace) -> None:
+    """One thing in one layer is changed at a time, all in one cache, calibrated in every way."""
+    case = ready.make("tangled", RECIPES[2])
+    images = nets.images(7, 2, 12, 12, seed=9)
+    base = {n: case.codings[n, "mul8u_QKX"] for n in case.network.layer_names}
+    own = base["joined"]
+    codings = {
+        "nothing": own,
+        "circuit": replace(own, multiplier=case.codings["joined", "mul8u_13QR"].multiplier),
+        "weights": replace(own, w_codes=own.w_codes.flip(-1)),
+        "weight scale": replace(own, w_scale=own.w_scale * 1.5),
+        "weight zero": replace(own, w_zero=3),
+        "exact terms": replace(own, terms=torch.tensor([1] * 30 + [0] * 42, dtype=torch.uint8)),
+        "scale": replace(own, encoding=replace(own.encoding, scale=own.encoding.scale * 1.5)),
+        "zero point": replace(own, encoding=replace(own.encoding, zero_point=own.encoding.zero_point + 9)),
+        "steps": replace(own, encoding=replace(own.encoding, step_bits=3)),
+    }
+    variants = [(name, {**base, "joined": coding}, {}, {}) for name, coding in codings.items()]
+    variants += [("skip", base, {"joined": (1,)}, {}), ("absent", base, {}, {"joined": (1,)})]
+    cache, seen = ActivationCache(case.data), {}
+    for recipe in RECIPES[:3]:
+        for name, chosen, skip, absent in variants:
+            arguments = (case.data, chosen, case.network, recipe, (), skip, absent)
+            expected = build(*arguments)(images)
+            assert torch.equal(gathered([build(*arguments, cache)], images, cache)[0], expected), name
+            seen.setdefault(tuple(expected.flatten().tolist()), []).append((name, recipe.compensate, recipe.in_order))
+    shows = [same for same in seen.values() if len(same) == 1]
+    assert len(shows) >= 3 * len(variants) - 4, "what is changed must show"
 
 
 def test_the_limit_holds_at_every_step(ready: SimpleNamespace, nets: SimpleNamespace) -> None:
