@@ -57,17 +57,22 @@ class Recall:
         self._found: dict[str, dict[Emission, torch.Tensor]] = {name: {} for name in model.nodes}
         self._missing: dict[str, list[Emission]] = {name: [] for name in model.nodes}
         self._lasting: set[tuple[str, Emission]] = set()
+        self._ask(model)
+
+    def _ask(self, model: ApproxModel) -> None:
+        """Find, from the output backward, what is held, what has to be computed for the rest, what of it to keep."""
         asked: dict[str, dict[Emission, None]] = {name: {} for name in model.nodes}
         for node in reversed(model.nodes.values()):
             for form in asked[node.name]:
-                value = cache.get((keys[node.name], form))
+                value = self._cache.get((self._keys[node.name], form))
                 if value is None:
                     self._missing[node.name].append(form)
                 else:
                     self._found[node.name][form] = value
-            wanted = self._missing[node.name]
-            whole = node.op == "output" or node.name in unfitted
-            for source, form in [r for f in (*wanted, *([None] if whole else [])) for r in reads(model, node, f)]:
+            made: list[Emission | None] = [*self._missing[node.name]]
+            if node.op == "output" or node.name in self._unfitted:
+                made.append(None)
+            for source, form in [read for one in made for read in reads(model, node, one)]:
                 asked[source][form] = None
                 # What one operator only passes on is kept as what it becomes; branches that are joined, each by itself.
                 if model.nodes[source].op != "cat" and (node.op == "cat" or node.op not in PASSING_OPS):
@@ -97,7 +102,7 @@ def reads(model: ApproxModel, node: Node, form: Emission | None) -> list[tuple[s
     Args:
         model: the network.
         node: of it.
-        form: only operators that pass codes on, need it.
+        form: None will do unless the node passes codes on.
     """
     if node.is_layer:
         return [(node.inputs[0], Emission(model.layer(node.name).coding.encoding))]
@@ -186,7 +191,7 @@ def outputs_of(
         source: tells the images from any others; a hash of them if empty.
 
     Yields:
-        (index of the model, its outputs on the next batch); each model's batches come in order.
+        (index of the model, its outputs on the next batch, not to be changed); each model's batches come in order.
     """
     if cache is None:
         yield from ((j, model.run(part)) for part in images.split(batch) for j, model in enumerate(models))
