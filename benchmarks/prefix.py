@@ -6,7 +6,7 @@ Each case runs with and without sharing in turn, in one process, codings fitted 
 wall times and the layer executions (layer times images, weighed by products, calibration included) that were left to
 do. `evaluations` replays the assignments that `generate` with its default strategy evaluated, in its order; `generate`
 is the whole run, whose other parts (scores, screening, the final test) sharing does not touch. Results of both ways are
-compared. Writes benchmarks/results/prefix.json.
+compared, `generate` once. Each case finished is written into benchmarks/results/prefix.json.
 """
 
 from __future__ import annotations
@@ -51,20 +51,25 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    rows: list[dict[str, Any]] = []
     with one_thread(), tempfile.TemporaryDirectory() as folder:
-        for model in args.sweeps:
-            rows.append(sweep(model, args))
-            told(rows[-1])
         for model in args.runs:
             for row in generation(model, args, Path(folder)):
-                rows.append(row)
-                told(row)
-    settings = {k: v for k, v in vars(args).items() if k not in ("out", "sweeps", "runs")}
+                note(row, args)
+        for model in args.sweeps:
+            note(sweep(model, args), args)
+
+
+def note(row: dict[str, Any], args: argparse.Namespace) -> None:
+    """Print a case and put it into the result file, in place of an earlier run of it."""
+    left = f", products {row['products_ratio']:.2f}" if "products_ratio" in row else ""
+    print(f"{row['case']} {row['model']}: wall time {row['wall_ratio']:.2f}{left}", flush=True)
+    row |= {"images": args.images, "calibration_images": args.calibration}
+    report = json.loads(args.out.read_text()) if args.out.exists() else {"cases": []}
+    others = [r for r in report["cases"] if (r["case"], r["model"]) != (row["case"], row["model"])]
     report = {
-        "settings": {**settings, "multipliers": SMALL_SET, "panel": PANEL, "shared_bytes": SHARED_BYTES},
+        "settings": {"multipliers": SMALL_SET, "panel": PANEL, "shared_bytes": SHARED_BYTES, "threads": 1},
         "machine": {"processor": processor(), "torch": torch.__version__, "python": platform.python_version()},
-        "cases": rows,
+        "cases": [*others, row],
     }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(args.out, json.dumps(report, indent=1) + "\n")
@@ -117,7 +122,7 @@ def generation(model: str, args: argparse.Namespace, folder: Path) -> list[dict[
         lambda: replay(visited, bank, network, splits, SHARED_BYTES),
         network, args.repeats,
     )  # fmt: skip
-    entire = compared(lambda: (whole(0), None), lambda: (whole(SHARED_BYTES), None), network, args.repeats)
+    entire = compared(lambda: (whole(0), None), lambda: (whole(SHARED_BYTES), None), network, 1)
     common = {"model": model, "evaluations": evaluations}
     return [{"case": "evaluations", **common, **found}, {"case": "generate", **common, **entire}]
 
@@ -177,11 +182,6 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, list) and a and isinstance(a[0], torch.Tensor):
         return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b)
-
-
-def told(row: dict[str, Any]) -> None:
-    left = f", products {row['products_ratio']:.2f}" if "products_ratio" in row else ""
-    print(f"{row['case']} {row['model']}: wall time {row['wall_ratio']:.2f}{left}", flush=True)
 
 
 if __name__ == "__main__":
