@@ -57,11 +57,6 @@ class Node:
         """Axis of a layer's output channels."""
         return 1 if self.op in CONV_OPS or self.op in TRANSPOSED_OPS else -1
 
-    @property
-    def real_inputs(self) -> tuple[int, ...]:
-        """Which inputs a function reads as real values, not as codes."""
-        return tuple(self.attrs.get("real", ()))
-
 
 class CapturedModel(nn.Module):
     """A model as a graph. Calling it computes what the original computes, in eval mode.
