@@ -4,10 +4,10 @@
 
 Each case runs with and without sharing in turn, in one process, codings fitted before. Figures are the median ratios of
 wall time and of processor time (other work on the machine blurs the former), and the products that were left to do:
-images that each layer was computed for, calibration included. `evaluations` replays the assignments that `generate` with
-its default strategy evaluated, in its order; `generate` is the whole run, once, whose other parts (scores, screening,
-the final test) sharing does not touch. Results of both ways must be equal. Each case that is finished is written into
-benchmarks/results/prefix.json.
+images that each layer was computed for, calibration included. `evaluations` replays the assignments that `generate`
+with its default strategy evaluated, in its order; `generate` is the whole run, once, whose other parts (scores,
+screening, the final test) sharing does not touch. Results of both ways must be equal. Each case that is finished is
+written into benchmarks/results/prefix.json.
 """
 
 from __future__ import annotations
