@@ -2,11 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/prefix.py
 
-Each case runs with and without sharing in turn, in one process, codings fitted before; figures are the median ratio of
-wall times and the layer executions (layer times images, weighed by products, calibration included) that were left to
-do. `evaluations` replays the assignments that `generate` with its default strategy evaluated, in its order; `generate`
-is the whole run, whose other parts (scores, screening, the final test) sharing does not touch. Results of both ways are
-compared, `generate` once. Each case finished is written into benchmarks/results/prefix.json.
+Each case runs with and without sharing in turn, in one process, codings fitted before. Figures are the median ratios of
+wall time and of processor time (other work on the machine blurs the former), and the products that were left to do:
+images that each layer was computed for, calibration included. `evaluations` replays the assignments that `generate`
+with its default strategy evaluated, in its order; `generate` is the whole run, once, whose other parts (scores,
+screening, the final test) sharing does not touch. Results of both ways must be equal. Each case that is finished is
+written into benchmarks/results/prefix.json.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def main() -> None:
 def note(row: dict[str, Any], args: argparse.Namespace) -> None:
     """Print a case and put it into the result file, in place of an earlier run of it."""
     left = f", products {row['products_ratio']:.2f}" if "products_ratio" in row else ""
-    print(f"{row['case']} {row['model']}: wall time {row['wall_ratio']:.2f}{left}", flush=True)
+    print(
+        f"{row['case']} {row['model']}: wall time {row['wall_ratio']:.2f}, processor time {row['cpu_ratio']:.2f}{left}",
+        flush=True,
+    )
     row |= {"images": args.images, "calibration_images": args.calibration}
     report = json.loads(args.out.read_text()) if args.out.exists() else {"cases": []}
     others = [r for r in report["cases"] if (r["case"], r["model"]) != (row["case"], row["model"])]
@@ -130,10 +134,11 @@ def generation(model: str, args: argparse.Namespace, folder: Path) -> list[dict[
 def replay(
     visited: tuple[Evaluation, ...], bank: CodingBank, network: Network, splits: dict[str, Split], shared_bytes: int
 ) -> tuple[Any, ActivationCache | None]:
-    multipliers = {n: load_multiplier(n) for e in visited for n in e.assignment.kinds}
+    exact = load_multiplier("exact").name
+    multipliers = {n: load_multiplier(n) for n in {exact, *(n for e in visited for n in e.assignment.kinds)}}
     parts = {name: splits[name] for name in ("search", "accept")}
     chip = load_accelerator("tpu_v4")
-    evaluator = Evaluator(bank, network, multipliers, "exact", parts, chip, 1000, shared_bytes=shared_bytes)
+    evaluator = Evaluator(bank, network, multipliers, exact, parts, chip, 1000, shared_bytes=shared_bytes)
     found = [evaluator.evaluate(e.assignment, split).accuracy[split] for e in visited for split in e.accuracy]
     return (found, evaluator.run_images), evaluator.shared
 
@@ -154,13 +159,14 @@ def compared(
     repeats: int,
 ) -> dict[str, Any]:
     """Run both ways in turn; return the median ratio of times, and what was left to compute."""
-    ratios = []
+    wall, cpu = [], []
     for _ in range(repeats):
-        (plain, _), plain_s = timed(alone)
-        (found, cache), shared_s = timed(shared)
+        (plain, _), *plain_s = timed(alone)
+        (found, cache), *shared_s = timed(shared)
         assert same(plain, found), "sharing must not change a result"
-        ratios.append(shared_s / plain_s)
-    row: dict[str, Any] = {"wall_ratio": median(ratios), "wall_ratios": sorted(ratios)}
+        wall.append(shared_s[0] / plain_s[0])
+        cpu.append(shared_s[1] / plain_s[1])
+    row: dict[str, Any] = {"wall_ratio": median(wall), "cpu_ratio": median(cpu), "cpu_ratios": sorted(cpu)}
     if cache is not None:
         macs = {layer.name: layer.macs for layer in network.layers}
         computed = sum(macs[n] * cache.computed[n] for n in macs)
@@ -173,9 +179,11 @@ def compared(
     return row
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    began = time.perf_counter()
-    return work(), time.perf_counter() - began
+def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """Return a result, and the wall time and processor time it took."""
+    began = time.perf_counter(), time.process_time()
+    found = work()
+    return found, time.perf_counter() - began[0], time.process_time() - began[1]
 
 
 def same(a: Any, b: Any) -> bool:

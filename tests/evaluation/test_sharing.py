@@ -19,6 +19,12 @@ NAMES = ("exact", "mul8s_1L12", "mul8u_QKX", "mul8u_13QR")
 RECIPES = [Recipe(fit_rows=64), Recipe(fit_rows=64, in_order=False), Recipe(fit_rows=64, compensate=False)]
 
 
+@pytest.fixture(scope="module")
+def codings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fitted codings, once for all evaluators here."""
+    return tmp_path_factory.mktemp("codings")
+
+
 def choices(evaluator: Evaluator, count: int = 9) -> list[Assignment]:
     """Random neighbours of one another, some with neurons left out."""
     rng, layers = np.random.default_rng(3), evaluator.network.layer_names
@@ -38,10 +44,12 @@ def state(evaluator: Evaluator) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("shared_bytes", [1, 60_000, 1 << 30])
-def test_results_and_counts_are_those_without_sharing(make_evaluator: Make, recipe: Recipe, shared_bytes: int) -> None:
-    alone = make_evaluator(recipe=recipe, shared_bytes=0)
-    shared = make_evaluator(recipe=recipe, shared_bytes=shared_bytes)
-    together = make_evaluator(recipe=recipe, shared_bytes=shared_bytes)
+def test_results_and_counts_are_those_without_sharing(
+    make_evaluator: Make, codings: Path, recipe: Recipe, shared_bytes: int
+) -> None:
+    alone = make_evaluator(codings=codings, recipe=recipe, shared_bytes=0)
+    shared = make_evaluator(codings=codings, recipe=recipe, shared_bytes=shared_bytes)
+    together = make_evaluator(codings=codings, recipe=recipe, shared_bytes=shared_bytes)
     tried = choices(alone)
     for split in ("search", "accept"):
         expected = [alone.evaluate(a, split, 0.01, "greedy") for a in tried]
@@ -57,9 +65,9 @@ def test_results_and_counts_are_those_without_sharing(make_evaluator: Make, reci
     assert len({e.accuracy["search"].accuracy for e in alone.history.values()}) > 2
 
 
-def test_what_is_counted_is_every_image_of_every_candidate(make_evaluator: Make) -> None:
+def test_what_is_counted_is_every_image_of_every_candidate(make_evaluator: Make, codings: Path) -> None:
     """Not what was left to compute: layers times images, computed or recalled, are those of separate runs."""
-    evaluator = make_evaluator()
+    evaluator = make_evaluator(codings=codings)
     tried = list({a.key: a for a in choices(evaluator)}.values())
     with counted_images() as seen:
         evaluator.evaluate_many(tried)
@@ -71,9 +79,9 @@ def test_what_is_counted_is_every_image_of_every_candidate(make_evaluator: Make)
     assert shared.computed["conv"] < shared.computed["fc3"]
 
 
-def test_one_by_one_the_first_layers_are_computed_less(make_evaluator: Make) -> None:
+def test_one_by_one_the_first_layers_are_computed_less(make_evaluator: Make, codings: Path) -> None:
     """A change of the last layer alone leaves the first ones alone, on the calibration images as well."""
-    evaluator = make_evaluator()
+    evaluator = make_evaluator(codings=codings)
     assert evaluator.shared is not None
     evaluator.evaluate(evaluator.baseline)
     before = evaluator.shared.computed.copy()
@@ -88,15 +96,18 @@ def test_one_by_one_the_first_layers_are_computed_less(make_evaluator: Make) -> 
     )
 
 
-def test_files_are_the_same_and_serve_both_ways(make_evaluator: Make, tmp_path: Path) -> None:
-    alone, together = make_evaluator(tmp_path / "a", shared_bytes=0), make_evaluator(tmp_path / "b")
+def test_files_are_the_same_and_serve_both_ways(make_evaluator: Make, codings: Path, tmp_path: Path) -> None:
+    alone, together = (
+        make_evaluator(tmp_path / "a", codings=codings, shared_bytes=0),
+        make_evaluator(tmp_path / "b", codings=codings),
+    )
     tried = choices(alone)
     for assignment in tried:
         alone.evaluate(assignment)
     together.evaluate_many(tried)
     files = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in "ab"]
     assert files[0] == files[1]
-    again = make_evaluator(tmp_path / "a")
+    again = make_evaluator(tmp_path / "a", codings=codings)
     with counted_images() as seen:
         again.evaluate_many(tried[:4])
         again.evaluate_many(tried)
@@ -104,8 +115,8 @@ def test_files_are_the_same_and_serve_both_ways(make_evaluator: Make, tmp_path: 
     assert again.network_images == alone.network_images
 
 
-def test_a_candidate_counts_once_each_time_it_is_asked_for(make_evaluator: Make) -> None:
-    evaluator = make_evaluator(cap=5)
+def test_a_candidate_counts_once_each_time_it_is_asked_for(make_evaluator: Make, codings: Path) -> None:
+    evaluator = make_evaluator(codings=codings, cap=5)
     one, other = evaluator.uniform("mul8u_QKX"), evaluator.uniform("mul8s_1L12")
     found = evaluator.evaluate_many([one, other, one])
     assert [e.assignment.key for e in found] == [one.key, other.key, one.key]
@@ -118,9 +129,9 @@ def test_a_candidate_counts_once_each_time_it_is_asked_for(make_evaluator: Make)
     assert (seen, evaluator.full_evaluations, list(evaluator.history)) == ([], 3, [one.key, other.key])
 
 
-def test_progress_of_many(make_evaluator: Make) -> None:
+def test_progress_of_many(make_evaluator: Make, codings: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    evaluator = make_evaluator(progress=lambda *m: told.append(m))
+    evaluator = make_evaluator(codings=codings, progress=lambda *m: told.append(m))
     evaluator.evaluate_many([evaluator.uniform("mul8u_QKX"), evaluator.uniform("mul8s_1L12")])
     assert told[0] == ("search: 3 assignments", 120, 120)
     assert [t[1:] for t in told[1:]] == [(1, 30), (2, 30)]

@@ -22,7 +22,6 @@ RECIPES = [
     Recipe(fit_rows=64),
     Recipe(fit_rows=64, in_order=False),
     Recipe(fit_rows=64, compensate=False),
-    Recipe(fit_rows=64, unsigned_coding="unsigned"),
 ]
 
 
@@ -98,7 +97,7 @@ def gathered(models: list[ApproxModel], images: torch.Tensor, *args: object) -> 
 
 
 @pytest.mark.parametrize("limit", [1, 3_000, 40_000, 1 << 30])
-@pytest.mark.parametrize("recipe", RECIPES, ids=["in order", "on exact inputs", "as they are", "unsigned weights"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=["in order", "on exact inputs", "as they are"])
 def test_shared_equals_fresh(ready: SimpleNamespace, nets: SimpleNamespace, recipe: Recipe, limit: int) -> None:
     """Outputs, scales and biases, one by one and together, whatever was evicted, in batches or not."""
     case = ready.make("tangled", recipe)
@@ -136,7 +135,7 @@ def test_a_second_look_computes_nothing(ready: SimpleNamespace, nets: SimpleName
     assert set(cache.recalled) == set(case.network.layer_names)
 
 
-@pytest.mark.parametrize("recipe", RECIPES[:3], ids=["in order", "on exact inputs", "as they are"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=["in order", "on exact inputs", "as they are"])
 def test_every_layer_is_computed_once_a_prefix(ready: SimpleNamespace, nets: SimpleNamespace, recipe: Recipe) -> None:
     """In a chain: once for each distinct choice up to the layer, and coding of what the next one reads."""
     case = ready.make("chain", recipe)
@@ -193,7 +192,7 @@ def test_every_ingredient_is_in_the_key(ready: SimpleNamespace, nets: SimpleName
     variants = [(name, {**base, "joined": coding}, {}, {}) for name, coding in codings.items()]
     variants += [("skip", base, {"joined": (1,)}, {}), ("absent", base, {}, {"joined": (1,)})]
     cache, seen = ActivationCache(case.data), {}
-    for recipe in RECIPES[:3]:
+    for recipe in RECIPES:
         for name, chosen, skip, absent in variants:
             arguments = (case.data, chosen, case.network, recipe, (), skip, absent)
             expected = build(*arguments)(images)
