@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 from axdnn.records import InvalidInputError, Multiplier
@@ -49,6 +51,7 @@ def accumulator_dtype(multiplier: Multiplier, k: int) -> torch.dtype:
     return torch.int32 if peak_product(multiplier) * max(k, 1) < 2**31 else torch.int64
 
 
+@lru_cache(maxsize=512)
 def peak_product(multiplier: Multiplier) -> int:
     """Return the largest magnitude in the table."""
     table = multiplier.table

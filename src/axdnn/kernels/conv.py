@@ -115,7 +115,8 @@ def _conv(
     k, batch = c_group * kernel_h * kernel_w, x.shape[0]
     dtype = accumulator_dtype(multiplier, k)
     window = kernel_h * kernel_w
-    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device), window=window)
+    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device), window=window,
+                   groups=groups, inputs=x.numel())  # fmt: skip
     if 0 in (batch, c_out, k):
         return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=x.device)
     if plan.path.startswith("native"):

@@ -1,29 +1,33 @@
-"""Which path computes a product, and why."""
+"""Which path computes a product, and why: the one predicted to take least time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import torch
 
 from axdnn.kernels.bounds import float32_is_ieee
+from axdnn.kernels.calibration import rates
 from axdnn.kernels.codes import accumulator_dtype
 from axdnn.kernels.factorised import chunks_needed, one_chunk, torch_factors
-from axdnn.kernels.int8 import int8_factors, int8_is_exact, predicted_s
+from axdnn.kernels.int8 import int8_factors, int8_is_exact
 from axdnn.kernels.native import native_variants
 from axdnn.kernels.native_tables import native_table
-from axdnn.kernels.rates import TORCH_RATES, digits_s, planes_s, torch_lookup_s
+from axdnn.kernels.rates import ELSEWHERE, Rates, reference_s
 from axdnn.kernels.terms import exact_of
+from axdnn.kernels.work import Size, Work, digits_work, floats_work, int8_work, lookup_work, planes_work
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
 Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup"]
-BYTE_PRODUCTS = ("vnni", "amx")  # variants that multiply bytes as fast as torch's library does
 PATHS: tuple[Path, ...] = ("auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup")
 
 
 class Plan(NamedTuple):
-    """Which path computes a product, and why.
+    """Which path computes a product, and why; as text, with what the others would take.
 
     Attributes:
         path: one of `PATHS` but `auto`.
@@ -32,7 +36,8 @@ class Plan(NamedTuple):
         rank: terms per product in the factorised paths, else None.
         result: `int32` if proven to fit, else `int64`.
         reason: a sentence.
-        predicted_s: path -> predicted seconds of one core, for ordering only.
+        predicted_s: path -> predicted seconds with the threads that torch uses.
+        rates: what they are predicted from: `measured` on this machine, or `shipped`.
     """
 
     path: str
@@ -40,22 +45,47 @@ class Plan(NamedTuple):
     rank: int | None
     result: str
     reason: str
-    predicted_s: dict[str, float]
+    predicted_s: Mapping[str, float]
+    rates: str
+
+    def __str__(self) -> str:
+        """Return the choice, the reason, and a line for each path with its predicted time."""
+        chosen = self.predicted_s[self.path]
+        lines = [
+            f"{'->' if path == self.path else '  '} {path:<18} {seconds * 1e3:12.4g} ms  {seconds / chosen:8.2f}"
+            for path, seconds in sorted(self.predicted_s.items(), key=lambda item: item[1])
+        ]
+        source = (
+            "measured on this machine" if self.rates == "measured" else "shipped (`axdnn bench --calibrate` measures)"
+        )
+        head = f"   {'path':<18} {'predicted':>15}  {'/ chosen':>8}"
+        return "\n".join([f"{self.path}: {self.reason}", head, *lines, f"   rates: {source}"])
 
 
 def explain(
-    multiplier: Multiplier | str, m: int, k: int, n: int, path: Path = "auto", device: str = "cpu", *, window: int = 1
+    multiplier: Multiplier | str,
+    m: int,
+    k: int,
+    n: int,
+    path: Path = "auto",
+    device: str = "cpu",
+    *,
+    window: int = 1,
+    groups: int = 1,
+    inputs: int | None = None,
 ) -> Plan:
     """Say which path computes an `(m x k) . (k x n)` product of codes, and why.
 
     Args:
         multiplier: whose products are summed, or its name.
-        m: rows of the activations (a convolution has batch * output pixels).
+        m: rows of the activations, of all groups together (a convolution has groups * batch * output pixels).
         k: terms of a sum.
-        n: rows of the weights (output channels).
+        n: rows of the weights of one group (output channels / groups).
         path: a forced path, or `auto`.
         device: torch device.
         window: terms that stay in one chunk if possible (a convolution is cut over input channels only).
+        groups: products of `m / groups` rows that stand side by side.
+        inputs: activation codes that are read, border included; default: `m * k / window`, as with stride 1.
 
     Raises:
         InvalidInputError: unknown path, or a forced path that cannot be exact.
@@ -63,69 +93,83 @@ def explain(
     if path not in PATHS:
         raise InvalidInputError(f"`path` must be one of {', '.join(PATHS)}, but got {path!r}")
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
-    result = str(accumulator_dtype(multiplier, k)).removeprefix("torch.")
-    times = {"lookup": torch_lookup_s(m, k, n)}
-    native = _native_times(multiplier, m, k, n) if result == "int32" and device == "cpu" and native_variants() else {}
-    own = "native_factorised" in native and native_variants()[-1] in BYTE_PRODUCTS
-    floats = _torch_floats(multiplier, m, k, n, device, window, int8=not own)
+    size = Size(-(-m // max(groups, 1)), k, n, groups, window, m * k // window if inputs is None else inputs)
+    on = rates(torch.get_num_threads()) if device == "cpu" else ELSEWHERE
+    here = _Here(device, float32_is_ieee(torch.device(device)), native_variants(), int8_is_exact())
+    return _planned(multiplier, size, path, here, on)
+
+
+class _Here(NamedTuple):
+    """What decides which paths there are."""
+
+    device: str
+    ieee: bool
+    variants: tuple[str, ...]
+    int8: bool
+
+
+@lru_cache(maxsize=4096)
+def _planned(multiplier: Multiplier, size: Size, path: Path, here: _Here, on: Rates) -> Plan:
+    result = str(accumulator_dtype(multiplier, size.k)).removeprefix("torch.")
+    floats = _torch_floats(multiplier, size, here, on)
+    times = {"lookup": on.seconds([lookup_work(size)])}
     if floats is not None:
         times["factorised"] = floats[1]
-    times.update(native)
+    if result == "int32" and here.device == "cpu" and here.variants:
+        times.update({name: on.seconds(parts) for name, parts in native_parts(multiplier, size).items()})
     if path not in ("auto", "reference", *times):
-        raise InvalidInputError(_why_not(multiplier, path, result, device))
+        raise InvalidInputError(_why_not(multiplier, path, result, here))
     chosen = path if path != "auto" else min(times, key=times.__getitem__)  # never the reference
-    times["reference"] = float(m) * k * n / TORCH_RATES["reference"]
+    times["reference"] = reference_s(size)
     factors = torch_factors(multiplier)
     rank = None if factors is None else factors.f.shape[1]
     shown = {
         "factorised": floats[0] if floats else "", "lookup": "float32 or float64 by bound", "reference": "int64",
         "native_factorised": "int8", "native_lookup": "int32",
     }[chosen]  # fmt: skip
-    reason = f"path {path!r} was asked for" if path != "auto" else _reason(chosen, rank, shown, times, device)
-    return Plan(chosen, shown, rank if chosen.endswith("factorised") else None, result, reason, times)
+    reason = f"path {path!r} was asked for" if path != "auto" else _reason(chosen, rank, shown, times, here)
+    own_rank = rank if chosen.endswith("factorised") else None
+    return Plan(chosen, shown, own_rank, result, reason, MappingProxyType(times), on.source)
 
 
-def _torch_floats(
-    multiplier: Multiplier, m: int, k: int, n: int, device: str, window: int, int8: bool
-) -> tuple[str, float] | None:
-    """Return the cheapest exact type of the factorised path of torch and its predicted seconds.
+def native_parts(multiplier: Multiplier, size: Size) -> dict[str, tuple[Work, ...]]:
+    """Return the native paths that the table has, with what they do; the result has to fit int32 besides."""
+    found: dict[str, tuple[Work, ...]] = {}
+    digits, table = int8_factors(multiplier), native_table(multiplier)
+    if digits is not None and digits.groups:
+        found["native_factorised"] = (digits_work(size, digits.pairs, len(digits.groups)),)
+    if table is not None:
+        found["native_lookup"] = (planes_work(size, table.planes.count),)
+        exact = int8_factors(exact_of(multiplier)) if table.exact is not None else None
+        if exact is not None:
+            found["native_lookup"] += (digits_work(size, exact.pairs, len(exact.groups)),)
+    return found
 
-    With `int8` products of digits are among them; where the native kernels make the same products, they need not be.
-    """
+
+def _torch_floats(multiplier: Multiplier, size: Size, here: _Here, on: Rates) -> tuple[str, float] | None:
+    """Return the cheapest exact type of the factorised path of torch and its predicted seconds."""
     factors = torch_factors(multiplier)
     if factors is None:
         return None
-    rank, ieee = factors.f.shape[1], float32_is_ieee(torch.device(device))
-    options = {}
+    rank, options = factors.f.shape[1], {}
     for name in ("float32", "float64"):
-        chunks = chunks_needed(factors, getattr(torch, name), k)
-        whole = name == "float64" or one_chunk(factors, torch.float32, window)
-        if chunks and whole and (ieee or name == "float64"):
-            options[name] = float(m) * k * n * max(rank, 1) / TORCH_RATES[name] + chunks * m * n / 1e9
-    digits = int8_factors(multiplier) if int8 and device == "cpu" and int8_is_exact() else None
+        chunks = chunks_needed(factors, getattr(torch, name), size.k)
+        whole = name == "float64" or one_chunk(factors, torch.float32, size.window)
+        if chunks and whole and (here.ieee or name == "float64"):
+            options[name] = on.seconds([floats_work(size, name, rank, chunks)])
+    digits = int8_factors(multiplier) if here.device == "cpu" and here.int8 else None
     if digits is not None and rank:
-        options["int8"] = predicted_s(digits, m, k, n)
+        options["int8"] = on.seconds([int8_work(size, digits.pairs, len(digits.groups))])
     return min(options.items(), key=lambda option: option[1]) if options else None
 
 
-def _native_times(multiplier: Multiplier, m: int, k: int, n: int) -> dict[str, float]:
-    times = {}
-    digits, looked_up = int8_factors(multiplier), native_table(multiplier)
-    if digits is not None and digits.groups:
-        times["native_factorised"] = digits_s(m, k, n, digits.pairs, len(digits.groups))
-    if looked_up is not None:
-        exact = int8_factors(exact_of(multiplier)) if looked_up.exact is not None else None
-        times["native_lookup"] = planes_s(m, k, n, looked_up.planes.count, exact.pairs if exact else 0)
-    return times
-
-
-def _why_not(multiplier: Multiplier, path: str, result: str, device: str) -> str:
+def _why_not(multiplier: Multiplier, path: str, result: str, here: _Here) -> str:
     if path == "factorised":
         return (
             f"path 'factorised' needs exact integer factors of rank <= 32, but the table of {multiplier.name!r} has "
             "none; use 'lookup' or 'auto'"
         )
-    if device != "cpu" or not native_variants():
+    if here.device != "cpu" or not here.variants:
         return f"path {path!r} needs the native kernels and tensors on the CPU; use 'auto'"
     if result != "int32":
         return f"path {path!r} needs sums that provably fit int32, but those of {multiplier.name!r} may not; use 'auto'"
@@ -133,11 +177,10 @@ def _why_not(multiplier: Multiplier, path: str, result: str, device: str) -> str
     return f"path {path!r} needs {needs}, but the table of {multiplier.name!r} has none; use 'auto'"
 
 
-def _reason(chosen: str, rank: int | None, floats: str, times: dict[str, float], device: str) -> str:
-    ieee = float32_is_ieee(torch.device(device))
-    tail = "" if ieee else "; float32 products are set to reduced precision in this process, so float64 is used"
+def _reason(chosen: str, rank: int | None, floats: str, times: Mapping[str, float], here: _Here) -> str:
+    tail = "" if here.ieee else "; float32 products are set to reduced precision in this process, so float64 is used"
     if chosen == "native_factorised":
-        variant = native_variants()[-1]
+        variant = here.variants[-1]
         return f"the table has exact integer factors of rank {rank}; native products of 8-bit digits ({variant})"
     if chosen == "factorised":
         how = "products of 8-bit digits" if floats == "int8" else f"sums in {floats}"

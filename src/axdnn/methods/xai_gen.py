@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -91,6 +92,8 @@ def xai_gen(
     if finished is not None:
         return Outcome(finished, tuple(folder.drawn() or _drawn_again(finished, folder)), True)
     calibration, splits = splits_of(dataset, request.seed, images)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs speed alone
+        calibrate(progress)
     with folder:
         result = generate(
             trained.model, calibration, splits, request, name=trained.name, data=data,
