@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import typer
 
-from axdnn.cli import accelerators, catalogue, datasets, estimate, explain, generate, modelzoo, report, train
+from axdnn.cli import accelerators, bench, catalogue, datasets, estimate, explain, generate, modelzoo, report, train
 from axdnn.cli.group import group
 
 # Every error of the command line parser, by whichever package typer brings it.
@@ -25,6 +25,7 @@ app.command("explain")(explain.explain)
 app.command("estimate")(estimate.estimate)
 app.command("report")(report.report)
 app.command("train")(train.train)
+app.command("bench")(bench.bench)
 app.add_typer(catalogue.app, name="multipliers")
 app.add_typer(accelerators.app, name="accelerators")
 app.add_typer(modelzoo.app, name="models")

@@ -9,6 +9,6 @@ from axdnn.kernels.plan import PATHS, Path, Plan, explain
 from axdnn.kernels.terms import ABSENT, APPROXIMATE, EXACT
 
 __all__ = [
-    "ABSENT", "APPROXIMATE", "EXACT", "PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "calibrate", "conv_output_size",
-    "explain", "native_variants", "torch_factors", "unfold",
+    "ABSENT", "APPROXIMATE", "EXACT", "PATHS", "Path", "Plan", "approx_conv2d", "approx_matmul", "calibrate",
+    "conv_output_size", "explain", "native_variants", "torch_factors", "unfold",
 ]  # fmt: skip

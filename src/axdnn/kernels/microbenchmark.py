@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ class _Job(NamedTuple):
 
 
 def calibrate(progress: Progress | None = None, again: bool = False) -> Rates:
-    """Measure this machine, with the threads that torch uses now, unless that was done before; plans use it from then on.
+    """Measure this machine with the threads that torch uses now, unless it was before; plans use that from then on.
 
     Args:
         progress: called with (message, done, total).
@@ -209,9 +210,10 @@ def _torch_jobs(
             continue
         part = floats_work(size, name, rank, max(1, chunks_needed(factors, floats, size.k)))
         if matrix:
-            yield _Job(part, lambda f=floats: matmul_factorised(factors, *rows(), f, torch.int32))
+            yield _Job(part, partial(matmul_factorised, factors, *rows(), floats, torch.int32))
         else:
-            yield _Job(part, lambda f=floats: conv2d_factorised(factors, x, w, *steps, size.groups, f, torch.int32))
+            call = partial(conv2d_factorised, factors, x, w, *steps, size.groups, floats, torch.int32)
+            yield _Job(part, call)
     if digits is not None and int8_is_exact():
         part = int8_work(size, digits.pairs, len(digits.groups))
         if size.groups == 1 and not matrix:

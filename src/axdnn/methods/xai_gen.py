@@ -25,6 +25,7 @@ from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
 from axdnn.evaluation import Split, digest_of
 from axdnn.generation import Request, generate
 from axdnn.hardware import list_accelerators, load_accelerator
+from axdnn.kernels import calibrate
 from axdnn.methods.run_folder import RunFolder
 from axdnn.models import TrainedModel, input_text, model_identity, resolve_model
 from axdnn.multipliers import load_multiplier, pinned_set
