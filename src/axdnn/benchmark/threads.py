@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from axdnn.benchmark.products import Job, float_job, layer_jobs
+from axdnn.benchmark.products import float_job, layer_jobs
 from axdnn.benchmark.selection import Shape
-from axdnn.benchmark.timing import in_turns
+from axdnn.benchmark.timing import seconds_of
 from axdnn.records import Multiplier
 
 
@@ -36,21 +37,18 @@ def measure_speedup(
         number: of threads, 2 or more.
         rounds: times each job is run.
     """
-
-    def with_threads(job: Job, count: int) -> Job:
-        def run() -> None:
-            with threads(count):
-                job()
-
-        return run
-
     rows = []
     for label, shape in shapes.items():
-        calls = {"float32": float_job(shape), **{n: layer_jobs(shape, c)["auto"] for n, c in tables.items()}}
-        jobs = {(name, count): with_threads(job, count) for name, job in calls.items() for count in (1, number)}
-        found = in_turns(jobs, rounds)
-        for name in calls:
-            one, several = found[name, 1].s, found[name, number].s
+        jobs = {"float32": float_job(shape), **{n: layer_jobs(shape, c)["auto"] for n, c in tables.items()}}
+        seen: dict[tuple[str, int], list[float]] = {(name, count): [] for name in jobs for count in (1, number)}
+        for _ in range(rounds):
+            for count in (1, number):
+                with threads(count):
+                    jobs["float32"]()  # wakes the threads
+                    for name, job in jobs.items():
+                        seen[name, count].append(seconds_of(job))
+        for name in jobs:
+            one, several = (statistics.median(seen[name, count]) for count in (1, number))
             rows.append({"shape": label, "table": name, "threads": number, "one_s": one, "several_s": several,
                          "speedup": one / several})  # fmt: skip
     return rows

@@ -30,16 +30,17 @@ def in_turns(jobs: Mapping[Key, Callable[[], object]], rounds: int) -> dict[Key,
         jobs: what to run.
         rounds: 2 or more; jobs that take longer than `SLOW_S` get at most `SLOW_ROUNDS`.
     """
-    slow = {key for key, job in jobs.items() if _seconds(job) > SLOW_S}
+    slow = {key for key, job in jobs.items() if seconds_of(job) > SLOW_S}
     seen: dict[Key, list[float]] = {key: [] for key in jobs}
     for number in range(rounds):
         for key, job in jobs.items():
             if key not in slow or number < SLOW_ROUNDS:
-                seen[key].append(_seconds(job))
+                seen[key].append(seconds_of(job))
     return {key: Timing(statistics.median(times), _quarters(times)) for key, times in seen.items()}
 
 
-def _seconds(job: Callable[[], object]) -> float:
+def seconds_of(job: Callable[[], object]) -> float:
+    """Run a job and return how long it took by the clock."""
     began = time.perf_counter()
     job()
     return time.perf_counter() - began

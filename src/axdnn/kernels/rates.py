@@ -42,33 +42,32 @@ def reference_s(size: Size) -> float:
 
 # What `microbenchmark` found on one core of a Xeon with AMX, rounded; for slower variants the same core without it.
 _TORCH: Costs = {
-    "float32": {"call": 1e-4, "group": 3e-7, "inputs": 2.6e-9, "products": 2e-11, "layout": 2.3e-10, "packed": 3.5e-9,
+    "float32": {"call": 3.2e-4, "group": 8e-7, "inputs": 2.5e-9, "products": 1.6e-11, "layout": 6e-10, "packed": 3.5e-9,
                 "sums": 1e-9},
-    "float64": {"call": 1e-4, "group": 2.7e-6, "inputs": 1e-9, "products": 3.9e-11, "layout": 2.4e-9,
-                "packed": 3.5e-9, "sums": 1e-9},
-    "int8": {"call": 5e-5, "group": 5.7e-5, "inputs": 1.2e-9, "layout": 1.7e-10, "products": 1.9e-12,
-             "packed": 3.8e-9, "sums": 3e-9},
-    "lookup": {"call": 2.8e-4, "products": 1.6e-10, "layout": 1e-10, "rows": 9.3e-9, "table": 3.7e-9},
+    "float64": {"call": 2.5e-4, "group": 2.5e-6, "inputs": 2.5e-9, "products": 3.2e-11, "layout": 4e-9,
+                "packed": 4e-9, "sums": 1e-9},
+    "int8": {"call": 2.5e-4, "group": 5.8e-5, "inputs": 1e-9, "layout": 3.5e-10, "products": 1.5e-12,
+             "packed": 4e-9, "sums": 3e-9},
+    "lookup": {"call": 5e-4, "products": 2e-10, "layout": 1e-10, "rows": 8e-9, "table": 4e-9},
 }  # fmt: skip
 _DIGITS: Mapping[str, Costs] = {
     name: {
-        "digits": {"call": 5e-5, "group": 3e-7, "inputs": inputs, "products": products, "layout": 1.4e-11,
-                   "pieces": 1.7e-9, "packed": 5e-10, "sums": 8e-10},
-        "digits_depthwise": {"call": 2e-5, "group": 2.2e-6, "inputs": inputs, "products": depthwise,
-                             "sums": 4 * depthwise},
+        "digits": {"call": 1.1e-4, "group": group, "inputs": inputs, "products": products, "layout": 3.5e-11,
+                   "pieces": 2.3e-9, "packed": 6e-10, "sums": 5e-10},
+        "digits_depthwise": {"call": 1.2e-4, "group": 2.2e-6, "inputs": inputs, "products": 6e-10, "sums": sums},
     }
-    for name, inputs, products, depthwise in (
-        ("amx", 1.1e-11, 1.5e-12, 7e-10), ("vnni", 1.1e-11, 4e-12, 7e-10), ("avx2", 1.5e-10, 2e-11, 1.4e-9),
-        ("portable", 1.5e-10, 1.6e-10, 4.8e-9),
+    for name, group, inputs, products, sums in (
+        ("amx", 2.4e-6, 5e-11, 1.1e-12, 8e-9), ("vnni", 2.4e-6, 5e-11, 4.4e-12, 1.2e-8),
+        ("avx2", 1.2e-6, 4e-10, 2.1e-11, 3e-8), ("portable", 4e-7, 2e-10, 1.8e-10, 1.3e-7),
     )
 }  # fmt: skip
 _PLANES: Mapping[bool, Costs] = {
     permutes: {
-        f"planes{count}{tail}": {"call": 3.5e-5, "inputs": 4e-10, "looked_up": seconds, "layout": 4e-11, "sums": 1e-10,
-                                 "blocks": 2e-7, "packed": 8e-10}
+        f"planes{count}{tail}": {"call": 7e-5, "inputs": 1e-9, "looked_up": seconds, "layout": 6e-11, "sums": 1e-10,
+                                 "blocks": 2.8e-7, "packed": 1.3e-9}
         for count, seconds in ((1, one), (2, two)) for tail in ("", "_depthwise")
     }
-    for permutes, one, two in ((True, 2.5e-11, 4.6e-11), (False, 3.8e-10, 5.3e-10))
+    for permutes, one, two in ((True, 2.1e-11, 4.7e-11), (False, 4.2e-10, 6e-10))
 }  # fmt: skip
 
 # Nobody measured these: orders of magnitude of a device with much arithmetic and slow gathers.
