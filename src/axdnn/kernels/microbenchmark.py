@@ -43,6 +43,7 @@ SHAPES: tuple[tuple[int, ...], ...] = (
     (2, 32, 28, 192, 1, 1, 1), (2, 16, 16, 16, 5, 1, 1), (128, 256, 1, 256, 1, 1, 1), (1, 512, 1, 512, 1, 1, 1),
     (4, 32, 16, 32, 3, 1, 4), (2, 48, 14, 48, 3, 1, 48), (2, 192, 14, 192, 3, 1, 192), (1, 32, 16, 32, 3, 2, 32),
 )  # fmt: skip
+MESSAGE = "measuring the kernels of this machine, once"
 ROUNDS = 5
 LONGEST_S = 6e-3
 """Products that are expected to take longer say nothing that shorter ones do not."""
@@ -97,12 +98,14 @@ def measured_rates(progress: Progress | None = None) -> Rates:
     best = [float("inf")] * len(jobs)
     for turn in range(1 + ROUNDS):
         if progress is not None:
-            progress("measuring the kernels of this machine, once", turn, 1 + ROUNDS)
+            progress(MESSAGE, turn, 1 + ROUNDS)
         for i, job in enumerate(jobs):  # in turns, so that each finds caches as a network leaves them
             began = clock()
             job.run()
             if turn > 0:
                 best[i] = min(best[i], max(clock() - began, 1e-7))
+    if progress is not None:
+        progress(MESSAGE, 1 + ROUNDS, 1 + ROUNDS)
     around = best.pop()
     samples = [Sample(job.work, s + (0.0 if job.public else around)) for job, s in zip(jobs[:-1], best, strict=True)]
     return Rates(fitted(samples, shipped.costs), "measured")
