@@ -252,3 +252,26 @@ def test_a_model_that_asks_for_its_length_is_captured_from_one_run():
     assert captured.captured_by == "make_fx"
     model = approximate(module, "exact", x)
     assert float((model(x) - module(x).detach()).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("name", ["vit", "lstm", "transposed", "shared", "attention with weights"])
+def test_what_networks_share_is_computed_once_and_changes_nothing(name):
+    from axdnn.layers import ActivationCache, Calibration, build, fit_coding, outputs_of
+    from axdnn.quant import fold_batch_norm
+
+    module, (x,) = built(name)
+    captured = fold_batch_norm(capture(module, x))
+    data, recipe, network = Calibration(captured, x), Recipe(), network_of(captured, name)
+    cache = ActivationCache(data)
+    circuits = [load_multiplier(m) for m in ("mul8s_1KR6", "mul8u_18DU")]
+    codings = {(n, m.id): fit_coding(data.samples[n], m, recipe) for n in captured.layer_names for m in circuits}
+    last = captured.layer_names[-1]
+    choices = [{n: circuits[i if n == last else 0].id for n in captured.layer_names} for i in range(2)]
+    chosen = [{n: codings[n, choice[n]] for n in captured.layer_names} for choice in choices]
+    fresh = [build(data, c, network, recipe)(x) for c in chosen]
+    shared = [build(data, c, network, recipe, cache=cache) for c in chosen]
+    found = {i: value for i, value in outputs_of(shared, x, cache)}
+    assert all(torch.equal(found[i], fresh[i]) for i in range(2))
+    assert not torch.equal(fresh[0], fresh[1])
+    first = captured.layer_names[0]
+    assert cache.computed[first] < 4 * len(x) * len(captured.calls(first))  # calibrated and run twice each

@@ -12,8 +12,8 @@ import torch
 
 from axdnn.evaluation.outcomes import read_checked, write_checked
 from axdnn.evaluation.rows import RowMapping
-from axdnn.evaluation.splits import code_key, digest_of
-from axdnn.layers import Calibration, LayerCoding, LayerSample, Recipe, coded, fit_coding
+from axdnn.evaluation.splits import code_key
+from axdnn.layers import Calibration, LayerCoding, LayerSample, Recipe, coded, digest_of, fit_coding
 from axdnn.quant import Encoding
 from axdnn.records import Multiplier, remove_leftovers
 

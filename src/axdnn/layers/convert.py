@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import nn
 
+from axdnn.layers.activations import ActivationCache
 from axdnn.layers.closed_forms import regress
 from axdnn.layers.coding import LayerCoding, fit_coding, sample_affine
 from axdnn.layers.integer import IntegerLayer, ScaledSums, fitting_bias
 from axdnn.layers.model import ApproxModel
+from axdnn.layers.prefix import Fits
 from axdnn.layers.product import IntegerProduct
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration
@@ -69,6 +71,7 @@ def build(
     exact_layers: tuple[ExactOperator, ...] = (),
     skip: Mapping[str, Sequence[int]] | None = None,
     absent: Mapping[str, Sequence[int]] | None = None,
+    cache: ActivationCache | None = None,
 ) -> ApproxModel:
     """Assemble an approximate network from fitted codings and calibrate its scales and biases.
 
@@ -80,19 +83,22 @@ def build(
         exact_layers: listed in the result.
         skip: layer name -> output channels that are not computed and hand on 0.
         absent: layer name -> input channels or features whose terms are left out.
+        cache: of this calibration; what it has from networks that begin alike is not calibrated again.
 
     Raises:
         UnknownNameError: no such layer in `skip` or `absent`.
-        InvalidInputError: channels that a layer does not have, or all of them.
+        InvalidInputError: channels that a layer does not have, or all of them; a cache of another calibration.
     """
     captured = data.model
+    if cache is not None and cache.calibration is not data:
+        raise InvalidInputError("`cache` must be of the calibration that is built on, but it is of another one")
     check_skip(captured, skip or {})
     check_absent(captured, absent or {})
     left_out = {name: ((skip or {}).get(name, ()), (absent or {}).get(name, ())) for name in captured.layer_names}
     layers = {name: _integer(captured, name, codings[name], *left_out[name]) for name in captured.layer_names}
     model = ApproxModel(captured, layers, data.encodings, network, exact_layers)
     if recipe.compensate:
-        _compensate(model, data, recipe)
+        _compensate(model, data, recipe, cache)
     return model.eval()
 
 
@@ -111,10 +117,11 @@ def _integer(
     return made
 
 
-def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe) -> None:
+def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe, cache: ActivationCache | None) -> None:
     """Regress each layer's sums on its exact pre-activation over the calibration images, layers in order.
 
-    A layer that is called several times keeps one gain and offset, regressed on its sampled rows before all others.
+    A layer that is called several times keeps one gain and offset, regressed on its sampled rows before all others. The
+    images are counted whether or not all of them had to be computed.
     """
     captured = data.model
     several = {name for name in captured.layer_names if len(captured.calls(name)) > 1}
@@ -122,25 +129,28 @@ def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe) -> None:
         gain, offset = sample_affine(data.samples[name], model.layer(name).coding)
         model.layer(name).set_affine(gain, offset + captured.layer(name).bias.double())
     targets = data.targets()
+    fits = None if cache is None else Fits(cache, model, recipe.in_order)
+    left = frozenset(captured.layer_names if fits is None else fits.left) - several
 
     def fit(layer: ScaledSums, codes: tuple[torch.Tensor, ...]) -> None:
-        if layer.node.name in several:
+        if layer.node.name not in left:
             return
         z = layer.by_channel(layer.raw_sums(*codes, path=model.path)).double()
         y = layer.by_channel(targets[layer.node.name]).double()
         gain, offset = regress((z * layer.real_unit).unsqueeze(0), y.unsqueeze(0))
         layer.set_affine(gain.flatten(), offset.flatten())
+        if fits is not None:
+            fits.keep(layer)
 
-    if recipe.in_order:
-        model.run(data.images, fit)
-        data.network_images += data.count
-        return
-    inputs: dict[str, tuple[torch.Tensor, ...]] = {}
-    captured.run(data.images, lambda node, x, _: inputs.update({node.name: x}) if node.is_layer else None)
     data.network_images += data.count
-    for name in captured.layer_names:
-        layer = model.layer(name)
-        fit(layer, tuple(e.emit(x) for e, x in zip(layer.forms, inputs[name], strict=True)))
+    if recipe.in_order:
+        model.run(data.images, fit, None if fits is None else fits.recall(model, data.count, left))
+    elif left:
+        inputs: dict[str, tuple[torch.Tensor, ...]] = {}
+        captured.run(data.images, lambda node, x, _: inputs.update({node.name: x}) if node.is_layer else None)
+        for name in captured.layer_names:
+            layer = model.layer(name)
+            fit(layer, tuple(e.emit(x) for e, x in zip(layer.forms, inputs[name], strict=True)))
 
 
 def resolve(

@@ -47,6 +47,8 @@ class ScaledSums(nn.Module):
 
     Attributes:
         multiplier: the circuit with its coding.
+        terms: what each term of a sum multiplies with, see `approx_matmul`; None if all use the circuit.
+        skipped: channels that are not computed.
         scale: float32 `(channels,)`, real value of one unit of a sum.
         bias: int32 `(channels,)`.
     """
@@ -58,6 +60,8 @@ class ScaledSums(nn.Module):
         super().__init__()
         self.node, self.coding = node, coding
         self.multiplier: Multiplier = coding.multiplier
+        self.skipped = torch.zeros(0, dtype=torch.long)
+        self.terms = None if coding.multiplier.is_exact else coding.terms
         self.register_buffer("scale", torch.ones(channels))
         self.register_buffer("bias", torch.zeros(channels, dtype=torch.int32))
 
@@ -134,7 +138,6 @@ class IntegerLayer(ScaledSums):
         absent: input channels (of a linear layer: features) whose terms are left out.
 
     Attributes:
-        terms: what each term of a sum multiplies with, see `approx_matmul`; None if all use the circuit.
         w_codes: stored weights, `(c_out, c_in / groups, *kernel)` or `(out, in)`.
     """
 

@@ -6,7 +6,8 @@ the sum into the next tensor; rounding is half to even; additions and pooling re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from axdnn.kernels import Path
 from axdnn.kernels.requantise import Codes
 from axdnn.layers.emission import Emission, requests_of
 from axdnn.layers.integer import IntegerLayer, ScaledSums
+from axdnn.layers.prefix import Forms, Recall
 from axdnn.quant import (
     PASSING_OPS,
     CapturedModel,
@@ -29,7 +31,7 @@ from axdnn.quant import (
 from axdnn.records import Assignment, ExactOperator, InvalidInputError, Network
 
 AtLayer = Callable[[ScaledSums, tuple[torch.Tensor, ...]], None]
-Values = dict[str, dict[Emission, torch.Tensor]]
+Values = dict[str, Forms]
 
 
 class ApproxModel(nn.Module):
@@ -94,6 +96,11 @@ class ApproxModel(nn.Module):
         """Names of the layers in execution order."""
         return tuple(self._keys)
 
+    @property
+    def forms(self) -> tuple[tuple[str, Emission], ...]:
+        """Each form in which a node hands on its value, as (node, form)."""
+        return tuple((name, form) for name, forms in self._wanted.items() for form in forms)
+
     @torch.no_grad()
     def forward(self, *inputs: torch.Tensor) -> Inputs:
         """Compute real outputs from real inputs `(b, ...)`."""
@@ -104,22 +111,27 @@ class ApproxModel(nn.Module):
         return self.run(inputs)
 
     @torch.no_grad()
-    def run(self, x: Inputs, at_layer: AtLayer | None = None) -> Inputs:
+    def run(self, x: Inputs, at_layer: AtLayer | None = None, recall: Recall | None = None) -> Inputs:
         """Compute the network.
 
         Args:
             x: real inputs.
             at_layer: called with each layer and its input codes before the layer runs (calibration sets the layer's
                 scale and bias there).
+            recall: what is known from other networks: only the rest is computed. The result must not be changed then.
         """
         given = x if isinstance(x, tuple) else (x,)
         if len(given) != len(self.input_shapes):
             raise InvalidInputError(f"the network takes {len(self.input_shapes)} inputs, but got {len(given)}")
         values: Values = {}
+        compute = partial(self._compute, given=given, values=values, at_layer=at_layer)
         for node in self.nodes.values():
             if node.op == "output":
                 break
-            values[node.name] = self._compute(node, given, values, at_layer)
+            if recall is None:
+                values[node.name] = compute(node, self._wanted[node.name])
+            else:
+                values[node.name] = recall.complete(node, compute)
             for i in set(node.inputs):
                 if self._last[i] == node.name:
                     values.pop(i, None)
@@ -127,9 +139,13 @@ class ApproxModel(nn.Module):
         return results[0] if len(results) == 1 else results
 
     def _compute(
-        self, node: Node, given: tuple[torch.Tensor, ...], values: Values, at_layer: AtLayer | None
-    ) -> dict[Emission, torch.Tensor]:
-        wanted = self._wanted[node.name]
+        self,
+        node: Node,
+        wanted: Sequence[Emission],
+        given: tuple[torch.Tensor, ...],
+        values: Values,
+        at_layer: AtLayer | None,
+    ) -> Forms:
         if node.op == "input":
             index = node.attrs.get("index", 0)
             return {e: e.emit(_checked(given[index], self.input_shapes[index])) for e in wanted}

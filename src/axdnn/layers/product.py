@@ -34,7 +34,7 @@ class IntegerProduct(ScaledSums):
     def raw_sums(self, *codes: torch.Tensor, path: Path = "auto") -> torch.Tensor:
         """Return exact sums with zero-point corrections, int32 where nothing is corrected and they fit."""
         a, b = codes[0], codes[1].transpose(-1, -2)
-        sums = multiply_codes(a, b, self.multiplier, path, self.coding.terms)
+        sums = multiply_codes(a, b, self.multiplier, path, self.terms)
         return sums + product_correction(a, b, self.coding)
 
     def open_sums(self, *codes: torch.Tensor, path: Path = "auto") -> tuple[torch.Tensor, torch.Tensor]:
