@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 export OMP_NUM_THREADS = 1
 export MPLBACKEND = Agg
 
-.PHONY: setup demo test test-all check docs bench clean
+.PHONY: setup demo test test-all check docs bench clean test-gpu
 
 setup: $(STAMP)
 
@@ -26,6 +26,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=25
+
+# The kernels on a GPU, Triton compiled instead of interpreted; a torch with CUDA or ROCm must be installed.
+test-gpu: setup
+	TRITON_INTERPRET=0 $(BIN)/python -m pytest -n 0 tests/kernels/test_cuda.py tests/kernels/test_device_digits.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,10 +1,12 @@
-// The digit path for AVX2: bytes widened to 16 bits, pairs of products added up in 32 bits.
+// The digit path for AVX2: bytes widened to 16 bits, pairs of products added up in 32 bits; and for AVX2 with byte
+// products (AVX-VNNI).
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "digits.h"
 
 #define AXDNN_AVX2 __attribute__((target("avx2")))
+#define AXDNN_AVX_VNNI_TARGET __attribute__((target("avx2,avxvnni")))
 
 namespace axdnn {
 namespace {
@@ -45,23 +47,65 @@ void kernel_avx2(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, in
       rows_avx2<2>(a + i * lda, lda, b + p * panel_bytes, steps, scratch + i * kTile + p * kPanel);
 }
 
-AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out,
-                         int64_t out_stride) {
+#if AXDNN_COMPILES_AVX_VNNI
+// Four rows at a time; a register holds the sums of eight columns.
+AXDNN_AVX_VNNI_TARGET void kernel_avx_vnni(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b,
+                                           int64_t panel_bytes, int64_t panels, int64_t steps, int32_t *scratch) {
+  constexpr int kRows = 4, kHalves = kPanel / 8;
+  for (int64_t p = 0; p < panels; ++p)
+    for (int64_t i = 0; i < rows; i += kRows) {  // the buffer of a goes on to a multiple of kTile rows
+      __m256i sums[kRows][kHalves];
+      for (auto &row : sums)
+        for (auto &sum : row) sum = _mm256_setzero_si256();
+      for (int64_t k = 0; k < steps * kStep; k += 4) {
+        __m256i right[kHalves];
+        for (int h = 0; h < kHalves; ++h)
+          right[h] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(b + p * panel_bytes + k * kPanel + 32 * h));
+        for (int r = 0; r < kRows; ++r) {
+          int32_t four;
+          __builtin_memcpy(&four, a + (i + r) * lda + k, 4);
+          const __m256i left = _mm256_set1_epi32(four);
+          for (int h = 0; h < kHalves; ++h) sums[r][h] = _mm256_dpbusd_avx_epi32(sums[r][h], left, right[h]);
+        }
+      }
+      for (int r = 0; r < kRows; ++r)
+        for (int h = 0; h < kHalves; ++h)
+          _mm256_storeu_si256(reinterpret_cast<__m256i *>(scratch + (i + r) * kTile + p * kPanel + 8 * h), sums[r][h]);
+    }
+}
+#endif
+
+AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, const int32_t *start,
+                         int32_t *out, int64_t out_stride) {
   const __m256i factor = _mm256_set1_epi32(scale);
   for (int64_t i = 0; i < rows; ++i) {
     int64_t j = 0;
     for (; j + 8 <= columns; j += 8) {
       const __m256i sums = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(scratch + i * kTile + j));
       __m256i *to = reinterpret_cast<__m256i *>(out + i * out_stride + j);
-      _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_mullo_epi32(sums, factor)));
+      const __m256i before = _mm256_loadu_si256(start ? reinterpret_cast<const __m256i *>(start + j) : to);
+      _mm256_storeu_si256(to, _mm256_add_epi32(before, _mm256_mullo_epi32(sums, factor)));
     }
-    add_columns(scratch + i * kTile, j, columns, scale, out + i * out_stride);
+    add_columns(scratch + i * kTile, j, columns, scale, start, out + i * out_stride);
   }
+}
+
+AXDNN_AVX2 void lay_out_avx2(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
+                             int64_t count, int64_t stride, int8_t *to) {
+  lay_out_bytes(planes, corners, windows, runs, count, stride, to);
 }
 
 }  // namespace
 
-const Variant avx2_variant = {kernel_avx2, add_avx2, map_bytes, false, do_nothing, do_nothing};
+const Variant avx2_variant = {kernel_avx2, add_avx2,   map_bytes, lay_out_avx2, interleave_bytes,
+                              false,       do_nothing, do_nothing};
+
+#if AXDNN_COMPILES_AVX_VNNI
+const Variant avx_vnni_variant = {kernel_avx_vnni, add_avx2,   map_bytes, lay_out_avx2, interleave_bytes,
+                                  true,            do_nothing, do_nothing};
+#else
+const Variant avx_vnni_variant = avx2_variant;
+#endif
 
 }  // namespace axdnn
 #endif

@@ -1,29 +1,52 @@
 // The digit path for AVX-512 with byte products (VNNI) and for tile registers (AMX).
 #if defined(__x86_64__)
-#include <immintrin.h>
-
+#include "avx512.h"
 #include "cpu.h"
 #include "digits.h"
 
-#define AXDNN_512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #define AXDNN_VNNI_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
-#define AXDNN_VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
 #define AXDNN_AMX_TARGET __attribute__((target("avx512f,avx512bw,amx-tile,amx-int8")))
 
 namespace axdnn {
 namespace {
 
-AXDNN_512 void add_512(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out,
-                       int64_t out_stride) {
+AXDNN_512 void add_512(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, const int32_t *start,
+                       int32_t *out, int64_t out_stride) {
   const __m512i factor = _mm512_set1_epi32(scale);
   for (int64_t j = 0; j < columns; j += 16) {
     const __mmask16 kept = columns - j >= 16 ? 0xffff : static_cast<__mmask16>((1u << (columns - j)) - 1);
+    const __m512i first = start ? _mm512_maskz_loadu_epi32(kept, start + j) : _mm512_setzero_si512();
     for (int64_t i = 0; i < rows; ++i) {
       __m512i sums = _mm512_loadu_si512(scratch + i * kTile + j);
       if (scale != 1) sums = _mm512_mullo_epi32(sums, factor);
       int32_t *to = out + i * out_stride + j;
-      _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(_mm512_maskz_loadu_epi32(kept, to), sums));
+      const __m512i before = start ? first : _mm512_maskz_loadu_epi32(kept, to);
+      _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(before, sums));
     }
+  }
+}
+
+AXDNN_512 void lay_out_512(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
+                           int64_t count, int64_t stride, int8_t *to) {
+  for (int64_t i = 0; i < windows; ++i, to += stride) {
+    int8_t *at = to;
+    for (int64_t r = 0; r < count; ++r) {
+      const int8_t *from = planes + corners[i] + runs[r].from;
+      const int64_t length = runs[r].length;
+      for (int64_t done = 0; done < length; done += 64)
+        _mm512_storeu_si512(at + done, _mm512_loadu_si512(from + done));
+      at += length;
+    }
+  }
+}
+
+AXDNN_512 void interleave_512(const int8_t *lines, int64_t stride, int64_t bytes, int8_t *panel) {
+  static_assert(kPanel == 16 && kStep == 64, "a register holds sixteen columns of four terms");
+  for (int64_t k = 0; k < bytes; k += 64, panel += kStepBytes) {
+    __m512i r[16];
+    for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(lines + i * stride + k);
+    transpose_16(r);
+    for (int i = 0; i < 16; ++i) _mm512_storeu_si512(panel + 64 * i, r[i]);
   }
 }
 
@@ -136,8 +159,8 @@ AXDNN_AMX_TARGET void kernel_amx(const int8_t *a, int64_t lda, int64_t rows, con
 
 }  // namespace
 
-const Variant vnni_variant = {kernel_vnni, add_512, map_512, true, do_nothing, do_nothing};
-const Variant amx_variant = {kernel_amx, add_512, map_512, false, begin_amx, end_amx};
+const Variant vnni_variant = {kernel_vnni, add_512, map_512, lay_out_512, interleave_512, true, do_nothing, do_nothing};
+const Variant amx_variant = {kernel_amx, add_512, map_512, lay_out_512, interleave_512, false, begin_amx, end_amx};
 
 }  // namespace axdnn
 #endif

@@ -19,16 +19,21 @@
 extern "C" {
 #endif
 
-#define AXDNN_INTERFACE 3 /* raised whenever a signature changes */
+#define AXDNN_INTERFACE 4 /* raised whenever a signature changes */
 
-enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_VNNI = 2, AXDNN_AMX = 3 };
+enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_AVX_VNNI = 2, AXDNN_VNNI = 3, AXDNN_AMX = 4 };
 enum axdnn_error { AXDNN_OK = 0, AXDNN_BAD_SHAPE = 1, AXDNN_NO_VARIANT = 2, AXDNN_NO_MEMORY = 3 };
 
-/* A convolution over a padded input. A matrix product (m, k) x (n, k) has batch m, channels k, everything else 1. */
+/* A convolution. A matrix product (m, k) x (n, k) has batch m, channels k, everything else 1. Operands are bytes as they
+ * stand in the caller's tensors, whose dimensions may lie in memory in any order; tables are indexed by these bytes. */
 typedef struct {
-  int64_t batch, height, width, channels; /* input (batch, height, width, channels), padding included */
+  int64_t batch, height, width, channels; /* input without padding */
   int64_t outputs, kernel_h, kernel_w;    /* weights (outputs, kernel_h, kernel_w, channels / groups) */
   int64_t out_h, out_w, stride_h, stride_w, dilation_h, dilation_w, groups;
+  int64_t pad_h, pad_w;                   /* border on each side, of byte `pad` */
+  int64_t pad;
+  int64_t x_batch, x_channel, x_row, x_column;   /* distances of neighbours in x */
+  int64_t w_output, w_channel, w_row, w_column;  /* and in w */
 } axdnn_shape;
 
 /* A table as products of 8-bit digits: T[a][w] = sum over pairs p of scale(p) * f[p][a] * g[p][w] + shift[w]. Pairs that
@@ -48,18 +53,21 @@ AXDNN_API int32_t axdnn_has(int32_t variant);
 /* Whether it has the byte permutes (AVX-512 VBMI) that the look-up path's fast variant needs. */
 AXDNN_API int32_t axdnn_has_permutes(void);
 
-/* out (batch, out_h, out_w, outputs) = sum over a window of T[x][w], by digit products. x holds row numbers of the
- * table, w column numbers. */
+/* out (batch, out_h, out_w, outputs) = sum over a window of T[x][w], by digit products. */
 AXDNN_API int32_t axdnn_conv_digits(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w,
                                     const axdnn_digits *digits, int32_t *out, int32_t variant, int32_t threads);
 
-/* out (batch, out_h, out_w, outputs) += sum over a window of base[w] + the entry of planes, by look-ups. x holds row
- * numbers (batch, channels, height, width), w column numbers (outputs, channels / groups, kernel_h, kernel_w). planes
- * (256 w, count, 256 x) are the bytes of the entries, lowest first; count is 1 or 2. variant is AXDNN_PORTABLE, or
- * AXDNN_VNNI for the byte permutes. */
+/* out (batch, out_h, out_w, outputs) = sum over a window of base[w] + the entry of planes; with `add` it is added to what
+ * is there. columns (256 w, count, 256 x) and rows (256 x, count, 256 w) are the bytes of the same entries, lowest first;
+ * count is 1 or 2. w is contiguous, (outputs, channels / groups, kernel_h, kernel_w). variant is AXDNN_PORTABLE, or
+ * AXDNN_VNNI for byte permutes. */
 AXDNN_API int32_t axdnn_conv_lookup(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w,
-                                    const uint8_t *planes, int32_t count, const int32_t *base, int32_t *out,
-                                    int32_t variant, int32_t threads);
+                                    const uint8_t *columns, const uint8_t *rows, int32_t count, const int32_t *base,
+                                    int32_t *out, int32_t add, int32_t variant, int32_t threads);
+
+/* The same, stored, for entries (256 w, 256 x) of any width, by adding up rows of products; fast for many pixels. */
+AXDNN_API int32_t axdnn_conv_rows(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w, const int32_t *entries,
+                                  int32_t *out, int32_t variant, int32_t threads);
 
 /* Levels and codes: a real value times `unit` is rounded half to even and clamped to [low, high] (whole numbers below
  * 2^22 in magnitude); the code is level * step + zero, its low byte stored. */

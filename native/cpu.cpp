@@ -1,6 +1,8 @@
 // Which variants this processor and operating system run.
 #include "cpu.h"
 
+#include "digits.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #if defined(__linux__)
@@ -47,6 +49,7 @@ Features detect() {
   const Registers seven = cpuid(7, 0);
   const bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6, tiles = (state & 0x60000) == 0x60000;
   f.avx2 = ymm && (seven.b >> 5 & 1);
+  f.avx_vnni = f.avx2 && (cpuid(7, 1).a >> 4 & 1);
   const bool avx512 = zmm && (seven.b >> 16 & 1) && (seven.b >> 17 & 1) && (seven.b >> 30 & 1) && (seven.b >> 31 & 1);
   f.vnni = avx512 && (seven.c >> 11 & 1);
   f.permutes = avx512 && (seven.c >> 1 & 1);
@@ -78,6 +81,7 @@ int32_t axdnn_has(int32_t variant) {
   switch (variant) {
     case AXDNN_PORTABLE: return 1;
     case AXDNN_AVX2: return f.avx2;
+    case AXDNN_AVX_VNNI: return f.avx_vnni && AXDNN_COMPILES_AVX_VNNI;
     case AXDNN_VNNI: return f.vnni;
     case AXDNN_AMX: return f.amx;
     default: return 0;

@@ -1,10 +1,9 @@
-// The look-up path for AVX-512 VBMI: 256 bytes of a column are four registers, two permutes and a blend look 64 codes up.
+// Look-ups by AVX-512 VBMI: 256 bytes of a column are four registers, two permutes look 64 codes up, each in the lanes
+// whose codes have the right top bit. The permutes are what limits the speed.
 #include "lookup.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AXDNN_VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
+#include "avx512.h"
 #endif
 
 namespace axdnn {
@@ -12,61 +11,132 @@ namespace axdnn {
 #if defined(__x86_64__)
 namespace {
 
-// Adds 16-bit sums of 64 pixels, shifted, to sums of 32 bits. `both` holds even + 256 * odd modulo 2^16.
-AXDNN_VBMI inline void spread(__m512i both, __m512i odd, int shift, uint32_t *sums) {
-  alignas(64) uint16_t low[32], high[32];
-  _mm512_store_si512(low, _mm512_sub_epi16(both, _mm512_slli_epi16(odd, 8)));
-  _mm512_store_si512(high, odd);
-  for (int i = 0; i < 32; ++i) {
-    sums[2 * i] += static_cast<uint32_t>(low[i]) << shift;
-    sums[2 * i + 1] += static_cast<uint32_t>(high[i]) << shift;
+constexpr int64_t kAhead = 4;
+
+// Sums of bytes: `both` holds even + 256 * odd modulo 2^16, `odd` the odd ones.
+template <int kPlanes, int kVectors>
+struct Sums {
+  __m512i both[kPlanes][kVectors], odd[kPlanes][kVectors];
+};
+
+template <int kPlanes, int kVectors>
+AXDNN_VBMI inline void clear(Sums<kPlanes, kVectors> &s) {
+  for (int p = 0; p < kPlanes; ++p)
+    for (int v = 0; v < kVectors; ++v) s.both[p][v] = s.odd[p][v] = _mm512_setzero_si512();
+}
+
+// Adds what 64 * kVectors codes find in a column of the table.
+template <int kPlanes, int kVectors>
+AXDNN_VBMI inline void find(const uint8_t *codes, const uint8_t *column, Sums<kPlanes, kVectors> &s) {
+  __m512i quarters[kPlanes][4];
+#pragma GCC unroll 8
+  for (int i = 0; i < 4 * kPlanes; ++i) quarters[i / 4][i % 4] = _mm512_loadu_si512(column + 64 * i);
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const __m512i code = _mm512_loadu_si512(codes + 64 * v);
+    const __mmask64 upper = _mm512_movepi8_mask(code), lower = _knot_mask64(upper);
+#pragma GCC unroll 2
+    for (int p = 0; p < kPlanes; ++p) {
+      const __m512i *q = quarters[p];
+      const __m512i low = _mm512_mask2_permutex2var_epi8(q[0], code, lower, q[1]);  // codes stay in the other lanes
+      const __m512i found = _mm512_mask2_permutex2var_epi8(q[2], low, upper, q[3]);
+      s.both[p][v] = _mm512_add_epi16(s.both[p][v], found);
+      s.odd[p][v] = _mm512_add_epi16(s.odd[p][v], _mm512_srli_epi16(found, 8));
+    }
+  }
+}
+
+// Register r holds the sums of bytes 4 q + r, as 32-bit numbers.
+template <int kPlanes, int kVectors>
+AXDNN_VBMI inline void widen(const Sums<kPlanes, kVectors> &s, int v, __m512i (&sums)[4]) {
+  const __m512i low = _mm512_set1_epi32(0xffff);
+  for (auto &sum : sums) sum = _mm512_setzero_si512();
+  for (int p = 0; p < kPlanes; ++p) {
+    const __m512i odd = s.odd[p][v], even = _mm512_sub_epi16(s.both[p][v], _mm512_slli_epi16(odd, 8));
+    const __m512i parts[4] = {_mm512_and_si512(even, low), _mm512_and_si512(odd, low), _mm512_srli_epi32(even, 16),
+                              _mm512_srli_epi32(odd, 16)};
+    for (int r = 0; r < 4; ++r) sums[r] = _mm512_add_epi32(sums[r], _mm512_slli_epi32(parts[r], 8 * p));
   }
 }
 
 template <int kPlanes, int kVectors>
-AXDNN_VBMI inline void look_up(const uint8_t *codes, int64_t terms, const uint8_t *w, const uint8_t *planes,
-                               uint32_t *sums) {
-  __m512i both[kPlanes][kVectors], odd[kPlanes][kVectors];
-  for (int p = 0; p < kPlanes; ++p)
-    for (int v = 0; v < kVectors; ++v) both[p][v] = odd[p][v] = _mm512_setzero_si512();
-  for (int64_t t = 0; t < terms; ++t, codes += kPixels) {
-    const uint8_t *column = planes + w[t] * kPlanes * 256;
-    __m512i quarters[kPlanes][4];
-#pragma GCC unroll 8
-    for (int i = 0; i < 4 * kPlanes; ++i) quarters[i / 4][i % 4] = _mm512_loadu_si512(column + 64 * i);
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      const __m512i code = _mm512_loadu_si512(codes + 64 * v);
-      const __mmask64 upper = _mm512_movepi8_mask(code);
-#pragma GCC unroll 2
-      for (int p = 0; p < kPlanes; ++p) {
-        const __m512i *q = quarters[p];
-        const __m512i low = _mm512_permutex2var_epi8(q[0], code, q[1]);
-        const __m512i found = _mm512_mask_blend_epi8(upper, low, _mm512_permutex2var_epi8(q[2], code, q[3]));
-        both[p][v] = _mm512_add_epi16(both[p][v], found);
-        odd[p][v] = _mm512_add_epi16(odd[p][v], _mm512_srli_epi16(found, 8));
-      }
+AXDNN_VBMI void pixels(const uint8_t *codes, const int64_t *offsets, int64_t terms, const uint8_t *w,
+                       const uint8_t *columns, int32_t *sums) {
+  Sums<kPlanes, kVectors> s;
+  clear(s);
+  for (int64_t t = 0; t < terms; ++t) find(codes + offsets[t], columns + w[t] * kPlanes * 256, s);
+  for (int v = 0; v < kVectors; ++v, sums += 64) {
+    __m512i r[4];
+    widen(s, v, r);
+    const __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
+    const __m512i c = _mm512_unpacklo_epi32(r[2], r[3]), d = _mm512_unpackhi_epi32(r[2], r[3]);
+    const __m512i quads[4] = {_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d),
+                              _mm512_unpackhi_epi64(b, d)};  // lane l of quad i: bytes 16 l + 4 i ...
+    for (int i = 0; i < 4; ++i) {
+      _mm_storeu_si128(reinterpret_cast<__m128i *>(sums + 4 * i), _mm512_extracti32x4_epi32(quads[i], 0));
+      _mm_storeu_si128(reinterpret_cast<__m128i *>(sums + 16 + 4 * i), _mm512_extracti32x4_epi32(quads[i], 1));
+      _mm_storeu_si128(reinterpret_cast<__m128i *>(sums + 32 + 4 * i), _mm512_extracti32x4_epi32(quads[i], 2));
+      _mm_storeu_si128(reinterpret_cast<__m128i *>(sums + 48 + 4 * i), _mm512_extracti32x4_epi32(quads[i], 3));
     }
   }
-  for (int64_t i = 0; i < 64 * kVectors; ++i) sums[i] = 0;
-  for (int p = 0; p < kPlanes; ++p)
-    for (int v = 0; v < kVectors; ++v) spread(both[p][v], odd[p][v], 8 * p, sums + 64 * v);
+}
+
+template <int kPlanes, int kVectors>
+AXDNN_VBMI void outputs(const uint8_t *codes, const uint8_t *const *weights, int64_t terms, const uint8_t *rows,
+                        int32_t *sums) {
+  Sums<kPlanes, kVectors> s;
+  clear(s);
+  for (int64_t t = 0; t < terms; ++t) {
+    for (int i = 0; i < 4 * kPlanes; ++i)  // the rows do not fit the first cache
+      _mm_prefetch(reinterpret_cast<const char *>(rows + codes[t + kAhead] * kPlanes * 256 + 64 * i), _MM_HINT_T0);
+    find(weights[t], rows + codes[t] * kPlanes * 256, s);
+  }
+  for (int v = 0; v < kVectors; ++v, sums += 64) {
+    __m512i r[4];
+    widen(s, v, r);
+    for (int i = 0; i < 4; ++i) _mm512_storeu_si512(sums + 16 * i, r[i]);
+  }
+}
+
+template <int kPlanes>
+void pixels_of(const uint8_t *codes, const int64_t *offsets, int64_t terms, const uint8_t *w, const uint8_t *columns,
+               int64_t vectors, int32_t *sums) {
+  switch (vectors) {
+    case 1: return pixels<kPlanes, 1>(codes, offsets, terms, w, columns, sums);
+    case 2: return pixels<kPlanes, 2>(codes, offsets, terms, w, columns, sums);
+    case 3: return pixels<kPlanes, 3>(codes, offsets, terms, w, columns, sums);
+    default: return pixels<kPlanes, 4>(codes, offsets, terms, w, columns, sums);
+  }
+}
+
+template <int kPlanes>
+void outputs_of(const uint8_t *codes, const uint8_t *const *weights, int64_t terms, const uint8_t *rows,
+                int64_t vectors, int32_t *sums) {
+  switch (vectors) {
+    case 1: return outputs<kPlanes, 1>(codes, weights, terms, rows, sums);
+    case 2: return outputs<kPlanes, 2>(codes, weights, terms, rows, sums);
+    case 3: return outputs<kPlanes, 3>(codes, weights, terms, rows, sums);
+    default: return outputs<kPlanes, 4>(codes, weights, terms, rows, sums);
+  }
 }
 
 }  // namespace
 
-AXDNN_VBMI void permutes_one(const uint8_t *codes, int64_t terms, const uint8_t *w, const uint8_t *planes,
-                             uint32_t *sums) {
-  look_up<1, 4>(codes, terms, w, planes, sums);
-}
+const PixelKernel pixel_permutes[2] = {pixels_of<1>, pixels_of<2>};
+const OutputKernel output_permutes[2] = {outputs_of<1>, outputs_of<2>};
 
-AXDNN_VBMI void permutes_two(const uint8_t *codes, int64_t terms, const uint8_t *w, const uint8_t *planes,
-                             uint32_t *sums) {
-  look_up<2, 4>(codes, terms, w, planes, sums);
+AXDNN_512 void turn_512(const int32_t *sums, int64_t count, int32_t *to) {
+  for (int64_t i = 0; i < count; i += 16) {
+    __m512i r[16];
+    for (int j = 0; j < 16; ++j) r[j] = _mm512_loadu_si512(sums + j * kLanes + i);
+    transpose_16(r);
+    for (int j = 0; j < 16; ++j) _mm512_storeu_si512(to + (i + j) * kOutputs, r[j]);
+  }
 }
 #else
-void permutes_one(const uint8_t *, int64_t, const uint8_t *, const uint8_t *, uint32_t *) {}
-void permutes_two(const uint8_t *, int64_t, const uint8_t *, const uint8_t *, uint32_t *) {}
+const PixelKernel pixel_permutes[2] = {};
+const OutputKernel output_permutes[2] = {};
+void turn_512(const int32_t *, int64_t, int32_t *) {}
 #endif
 
 }  // namespace axdnn

@@ -22,16 +22,18 @@ void kernel(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t
   }
 }
 
-void add(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, int32_t *out, int64_t out_stride) {
-  for (int64_t i = 0; i < rows; ++i) add_columns(scratch + i * kTile, 0, columns, scale, out + i * out_stride);
+void add(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, const int32_t *start, int32_t *out,
+         int64_t out_stride) {
+  for (int64_t i = 0; i < rows; ++i) add_columns(scratch + i * kTile, 0, columns, scale, start, out + i * out_stride);
 }
 
 }  // namespace
 
-const Variant portable_variant = {kernel, add, map_bytes, false, do_nothing, do_nothing};
+const Variant portable_variant = {kernel, add,   map_bytes,  lay_out_bytes, interleave_bytes,
+                                  false,  do_nothing, do_nothing};
 
 #if !defined(__x86_64__)
-const Variant avx2_variant = portable_variant, vnni_variant = portable_variant, amx_variant = portable_variant;
+const Variant avx2_variant = portable_variant, avx_vnni_variant = portable_variant, vnni_variant = portable_variant, amx_variant = portable_variant;
 #endif
 
 }  // namespace axdnn

@@ -8,6 +8,10 @@
 #include "axdnn_kernels.h"
 #include "threads.h"
 
+#if defined(__x86_64__)
+#include "avx512.h"
+#endif
+
 namespace axdnn {
 namespace {
 
@@ -32,12 +36,14 @@ struct Sums {
 
 AXDNN_INLINE void requantise(const Sums &s, int64_t begin, int64_t end) {
   const axdnn_coding coding = s.coding;
+  const int64_t channels = s.channels;
   for (int64_t row = begin; row < end; ++row) {
-    const int32_t *sums = s.sums + row * s.channels;
-    uint8_t *codes = s.codes + row * s.channels;
-    for (int64_t i = 0; i < s.channels; ++i) {
-      const int32_t sum = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(s.bias[i]));
-      codes[i] = code_of(static_cast<float>(sum) * s.unit[i], coding);
+    const int32_t *__restrict sums = s.sums + row * channels, *__restrict bias = s.bias;
+    const float *__restrict unit = s.unit;
+    uint8_t *__restrict codes = s.codes + row * channels;
+    for (int64_t i = 0; i < channels; ++i) {
+      const int32_t sum = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(bias[i]));
+      codes[i] = code_of(static_cast<float>(sum) * unit[i], coding);
     }
   }
 }
@@ -58,19 +64,61 @@ AXDNN_INLINE void add(const Addends &s, int64_t begin, int64_t end) {
   const axdnn_coding coding = s.coding;
   const axdnn_addend first = s.first, second = s.second;
   const float inverse = s.inverse;
+  const uint8_t *__restrict a = s.a, *__restrict b = s.b;
+  uint8_t *__restrict codes = s.codes;
   for (int64_t i = begin; i < end; ++i)
-    s.codes[i] = code_of((value_of(s.a[i], first) + value_of(s.b[i], second)) * inverse, coding);
+    codes[i] = code_of((value_of(a[i], first) + value_of(b[i], second)) * inverse, coding);
 }
 
 // The same loops, compiled for each kind of vector register.
 void requantise_portable(const Sums &s, int64_t begin, int64_t end) { requantise(s, begin, end); }
 void add_portable(const Addends &s, int64_t begin, int64_t end) { add(s, begin, end); }
 #if defined(__x86_64__)
-#define AXDNN_512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 __attribute__((target("avx2"))) void requantise_avx2(const Sums &s, int64_t b, int64_t e) { requantise(s, b, e); }
 __attribute__((target("avx2"))) void add_avx2(const Addends &s, int64_t b, int64_t e) { add(s, b, e); }
-AXDNN_512 void requantise_512(const Sums &s, int64_t b, int64_t e) { requantise(s, b, e); }
-AXDNN_512 void add_512(const Addends &s, int64_t b, int64_t e) { add(s, b, e); }
+
+AXDNN_512 inline __mmask16 first_lanes(int64_t count) {
+  return count >= 16 ? 0xffff : static_cast<__mmask16>((1u << count) - 1);
+}
+
+// Sixteen codes; the register's rounding is that of torch, half to even.
+AXDNN_512 inline void store_codes(__m512 level, const axdnn_coding &c, __mmask16 kept, uint8_t *codes) {
+  level = _mm512_min_ps(_mm512_set1_ps(c.high), _mm512_max_ps(_mm512_set1_ps(c.low), level));
+  const __m512i steps = _mm512_mullo_epi32(_mm512_cvtps_epi32(level), _mm512_set1_epi32(c.step));
+  _mm512_mask_cvtepi32_storeu_epi8(codes, kept, _mm512_add_epi32(steps, _mm512_set1_epi32(c.zero)));
+}
+
+AXDNN_512 void requantise_512(const Sums &s, int64_t begin, int64_t end) {
+  const axdnn_coding coding = s.coding;
+  const int64_t channels = s.channels;
+  for (int64_t i = 0; i < channels; i += 16) {
+    const __mmask16 kept = first_lanes(channels - i);
+    const __m512i bias = _mm512_maskz_loadu_epi32(kept, s.bias + i);
+    const __m512 unit = _mm512_maskz_loadu_ps(kept, s.unit + i);
+    for (int64_t row = begin; row < end; ++row) {
+      const __m512i sums = _mm512_maskz_loadu_epi32(kept, s.sums + row * channels + i);
+      const __m512 level = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sums, bias)), unit);
+      store_codes(level, coding, kept, s.codes + row * channels + i);
+    }
+  }
+}
+
+AXDNN_512 inline __m512 values_of(const uint8_t *codes, __mmask16 kept, const axdnn_addend &from) {
+  const __m512i bytes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(kept, codes));
+  const __m512 code = _mm512_cvtepi32_ps(_mm512_xor_si512(bytes, _mm512_set1_epi32(from.flip)));
+  return _mm512_mul_ps(_mm512_sub_ps(code, _mm512_set1_ps(from.zero)), _mm512_set1_ps(from.scale));
+}
+
+AXDNN_512 void add_512(const Addends &s, int64_t begin, int64_t end) {
+  const axdnn_coding coding = s.coding;
+  const axdnn_addend first = s.first, second = s.second;
+  const __m512 inverse = _mm512_set1_ps(s.inverse);
+  for (int64_t i = begin; i < end; i += 16) {
+    const __mmask16 kept = first_lanes(end - i);
+    const __m512 sum = _mm512_add_ps(values_of(s.a + i, kept, first), values_of(s.b + i, kept, second));
+    store_codes(_mm512_mul_ps(sum, inverse), coding, kept, s.codes + i);
+  }
+}
 #else
 #define requantise_avx2 requantise_portable
 #define requantise_512 requantise_portable
@@ -82,7 +130,7 @@ template <typename Job, typename Loop>
 int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t variant, int32_t threads,
                   const Loop (&loops)[3]) {
   if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
-  const Loop loop = loops[std::min(variant, int32_t{AXDNN_VNNI})];  // tile registers have no part in this
+  const Loop loop = loops[variant >= AXDNN_VNNI ? 2 : variant >= AXDNN_AVX2 ? 1 : 0];  // products have no part in this
   try {
     in_parallel((count + at_once - 1) / at_once, threads, [&](int64_t begin, int64_t end) {
       loop(job, begin * at_once, std::min(end * at_once, count));

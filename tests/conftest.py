@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TRITON_INTERPRET", "1")  # the Triton kernel on the CPU; `make test-gpu` sets 0
 
 from pathlib import Path
 
@@ -16,8 +17,9 @@ settings.register_profile("axdnn", derandomize=True, deadline=None, print_blob=T
 settings.load_profile("axdnn")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-# Reasons that stay skips everywhere: reference data that is not ours to copy, a fallback that cannot be shown here.
-MAY_SKIP = ("read in place", "../shared", "is installed here")
+# Reasons that stay skips everywhere: reference data that is not ours to copy, a fallback that cannot be shown here,
+# a GPU.
+MAY_SKIP = ("read in place", "../shared", "is installed here", "needs a GPU")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,12 +24,14 @@ _CHAIN["hardware"] = {"records", "multipliers"}
 _CHAIN["kernels"] = {"records", "multipliers"}
 _CHAIN["quant"] = {*_CHAIN["kernels"], "kernels"}
 _CHAIN["layers"] = {*_CHAIN["quant"], "quant"}
+_CHAIN["retraining"] = {*_CHAIN["layers"], "layers"}
 _CHAIN["importance"] = _CHAIN["robustness"] = {*_CHAIN["layers"], "layers", "hardware"}
 _CHAIN["evaluation"] = {*_CHAIN["importance"], "importance", "robustness"}
-_CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["evaluation"], "evaluation"}
+_CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["evaluation"], "evaluation", "retraining"}
+_CHAIN["export"] = {*_CHAIN["layers"], "layers"}
 _CHAIN["data"] = {"records"}
 _CHAIN["models"] = {"records", "data"}
-_CHAIN["methods"] = {*_CHAIN["generation"], "generation", "search", "report", "data", "models"}
+_CHAIN["methods"] = {*_CHAIN["generation"], "generation", "search", "export", "report", "data", "models"}
 _CHAIN["testing"] = {*_CHAIN["methods"], "methods"}
 _CHAIN["benchmark"] = {*_CHAIN["methods"], "methods"}
 _CHAIN["cli"] = {*_CHAIN["testing"], "testing", "benchmark"}

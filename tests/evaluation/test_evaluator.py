@@ -86,7 +86,7 @@ def test_every_full_evaluation_counts_repeats_too(make_evaluator: Make) -> None:
 )
 def test_network_images_are_what_a_counter_sees(make_evaluator: Make, splits: dict[str, Split], recipe: Recipe) -> None:
     with counted_images() as seen:
-        evaluator = make_evaluator(recipe=recipe)
+        evaluator = make_evaluator(recipe=recipe, shared_bytes=0)
         assert evaluator.network_images == sum(seen)
         for name in ("exact", "mul8u_QKX", "mul8u_QKX", "mul8s_1L12"):
             evaluator.evaluate(evaluator.uniform(name))

@@ -76,19 +76,22 @@ def test_a_run_of_each_strategy(small: Small, tmp_path: Path, strategy: str) -> 
 
 def test_the_test_split_is_used_once_at_the_end(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exact, the chosen and the float network see it, each once, after every choice has been made."""
-    import axdnn.evaluation.evaluator as evaluator_module
-
+    simulation, generation = sys.modules["axdnn.evaluation.simulation"], sys.modules["axdnn.generation.generate"]
     model, calibration, splits = small
     uses: list[str] = []
     name_of = {id(s.images): name for name, s in splits.items()}
-    original = evaluator_module.predictions
+    outputs_of, predictions = simulation.outputs_of, generation.predictions
 
-    def watched(network: nn.Module, images: torch.Tensor, batch: int = 500) -> torch.Tensor:
+    def watched_outputs(models: list[nn.Module], images: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        uses.extend([name_of.get(id(images), "?")] * len(models))
+        return outputs_of(models, images, *args, **kwargs)
+
+    def watched(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         uses.append(name_of.get(id(images), "?"))
-        return original(network, images, batch)
+        return predictions(network, images)
 
-    monkeypatch.setattr(evaluator_module, "predictions", watched)
-    monkeypatch.setattr(sys.modules["axdnn.generation.generate"], "predictions", watched)
+    monkeypatch.setattr(simulation, "outputs_of", watched_outputs)
+    monkeypatch.setattr(generation, "predictions", watched)
     result = generate(model, calibration, splits, request())
     assert uses[-3:] == ["test"] * 3
     assert set(uses[:-3]) == {"search", "accept"}
@@ -245,3 +248,18 @@ def test_users_own_circuits(small: Small, problem: Callable[..., Any]) -> None:
     result = generate(model, calibration, splits, request(multipliers=(mine,), strategy="uniform"))
     assert set(result.assignment.values()) == {"mine"}
     assert result.multiplier_set == "mine"
+
+
+def test_models_of_several_inputs_or_results_are_refused():
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(x), self.fc(x + 1)
+
+    images, labels = torch.rand(40, 4), torch.zeros(40, dtype=torch.long)
+    splits = {name: Split(name, images, labels) for name in ("search", "accept", "test")}
+    with pytest.raises(InvalidInputError, match="one input and one result"):
+        generate(Two(), images, splits, Request())

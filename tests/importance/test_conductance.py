@@ -239,3 +239,32 @@ def test_channels_sum_to_the_layer(tiny: CapturedModel) -> None:
         assert channels[layer].shape == (tiny.layer(layer).weight.shape[0],)
         assert channels[layer].sum() == pytest.approx(value, rel=1e-6)
     assert images == score.network_images
+
+
+class Moved(torch.nn.Module):
+    """A network whose layers see the images on the first axis, on the second, and merged with the rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.merged, self.head = torch.nn.Linear(6, 4), torch.nn.Linear(4, 4), torch.nn.Linear(20, 3)
+        self.rnn = torch.nn.GRU(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.rnn(self.embed(x.transpose(0, 1)))[0].tanh()
+        x = self.merged(x.reshape(-1, 4)).view(5, x.shape[1], 4)
+        return self.head(x.transpose(0, 1).flatten(1))
+
+
+def test_images_are_told_apart_wherever_the_batch_lies() -> None:
+    torch.manual_seed(0)
+    model = capture(Moved().eval(), torch.randn(3, 5, 6))
+    images = torch.randn(4, 5, 6)
+    whole = conductance(model, images, classes=(0, 2), steps=6, aggregation="abs_mean").values
+    apart = [conductance(model, x, classes=(0, 2), steps=6, aggregation="abs_mean").values for x in images.split(1)]
+    for layer, value in whole.items():
+        assert math.isclose(value, sum(a[layer] for a in apart) / 4, rel_tol=1e-5)
+    # The sums over a cut of the network are F(x) - F(0) (completeness): `merged` is one.
+    signed = conductance(model, images[:1], classes=(1,), steps=400, aggregation="signed_sum").values["merged"]
+    with torch.no_grad():
+        change = model(images[:1])[0, 1] - model(torch.zeros(1, 5, 6))[0, 1]
+    assert math.isclose(signed, float(change), rel_tol=0.02, abs_tol=2e-3)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from axdnn.kernels import PATHS, native_variants, torch_factors
+from axdnn.kernels.device_rates import triton_runs
 from axdnn.kernels.native import has_permutes
 from axdnn.kernels.rates import shipped_rates
 from axdnn.records import Multiplier
@@ -115,6 +116,7 @@ def usable() -> Callable[..., list[str]]:
             "factorised": factors is not None,
             "native_factorised": fits and factors is not None and table.any(),
             "native_lookup": fits and narrow,
+            "triton": triton_runs("cpu") and k <= 128,  # a term takes the interpreter a millisecond
         }
         return [path for path in PATHS if possible.get(path, True)]
 

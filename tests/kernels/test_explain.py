@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
 import pytest
 import torch
 
-import axdnn.kernels as kernels
 from axdnn.kernels import PATHS, approx_conv2d, approx_matmul, explain
 from axdnn.multipliers import list_multipliers, load_multiplier
 from axdnn.records import InvalidInputError
@@ -51,8 +51,9 @@ def test_the_path_that_explain_names_runs(monkeypatch, path):
         ("dispatch", "matmul_lookup"),
         ("dispatch", "matmul_reference"),
         ("dispatch", "matmul_native"),
+        ("triton_lookup", "matmul_triton"),
     ):
-        function = getattr(kernels.dispatch, name)
+        function = getattr(importlib.import_module(f"axdnn.kernels.{module}"), name)
         monkeypatch.setattr(
             f"axdnn.kernels.{module}.{name}",
             lambda *a, f=function, n=name: ran.append(a[-1] if "native" in n else n.removeprefix("matmul_")) or f(*a),
@@ -67,10 +68,11 @@ def test_the_path_that_explain_names_runs(monkeypatch, path):
 @pytest.mark.parametrize("path", PATHS)
 def test_the_path_that_explain_names_runs_for_convolutions(monkeypatch, path):
     ran = []
-    for name in ("conv2d_factorised", "matmul_lookup", "conv2d_reference", "conv2d_native"):
-        function = getattr(kernels.conv, name)
+    for name in ("conv2d_factorised", "matmul_lookup", "conv2d_reference", "conv2d_native", "conv2d_triton"):
+        module = importlib.import_module(f"axdnn.kernels.{'triton_lookup' if 'triton' in name else 'conv'}")
+        function = getattr(module, name)
         monkeypatch.setattr(
-            f"axdnn.kernels.conv.{name}",
+            f"{module.__name__}.{name}",
             lambda *a, f=function, n=name: ran.append(a[-1] if "native" in n else n) or f(*a),
         )
     approx_conv2d(IMAGE, KERNEL, EXACT, path=path)
@@ -154,7 +156,8 @@ def test_importing_the_kernels_loads_only_what_is_below_them():
     code = (
         "import sys, axdnn.kernels as k; assert set(k.__all__) <= set(dir(k)); "
         "above = ('quant', 'layers', 'importance', 'evaluation', 'generation', 'models', 'data', 'cli'); "
-        "print([m for m in above if f'axdnn.{m}' in sys.modules])"
+        "slow = ('triton', 'torch._dynamo', 'torch._inductor'); "
+        "print([m for m in (*(f'axdnn.{m}' for m in above), *slow) if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -180,8 +183,16 @@ def test_other_devices_and_machines_without_kernels_take_what_they_have(table, n
     for device in ("cpu", "cuda"):
         for kind in ("random", "rank1", "wide", "zero"):
             plan = explain(table(kind), 4096, 576, 64, device=device)
-            assert set(plan.predicted_s) <= {"lookup", "factorised", "reference"}
-            assert plan.path == min(("lookup", "factorised"), key=lambda p: plan.predicted_s.get(p, 1e9))
+            assert set(plan.predicted_s) <= {
+                "lookup",
+                "factorised",
+                "reference",
+                *(("triton",) if device != "cpu" else ()),
+            }
+            fastest = min(plan.predicted_s.items(), key=lambda item: (item[0] == "reference", item[1]))
+            assert plan.path == fastest[0]
+            assert plan.rates == ("shipped" if device == "cpu" else "device")
+            assert "not measured" in str(plan) or device == "cpu"
     assert explain(table("rank1"), 4096, 576, 64, device="cuda").path == "factorised"
 
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axdnn.kernels import approx_conv2d, explain, native_variants
-from axdnn.kernels.native import conv_digits, conv_lookup, has_permutes
+from axdnn.kernels.native import has_permutes
+from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows
 from axdnn.kernels.native_tables import native_digits, native_table
 from axdnn.multipliers import list_multipliers, load_multiplier
 from axdnn.records import Multiplier
 
 NAMES = sorted(row.name for row in list_multipliers("evoapprox8b"))
-ALL = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
 LOOKUPS = [False, *([True] if has_permutes() else [])]
 
 
@@ -33,59 +33,76 @@ def circuits(name: str) -> list[Multiplier]:
     return [found, found.sign_magnitude()] if found.coding == "unsigned" else [found]
 
 
+def rows(circuit: Multiplier, codes: torch.Tensor, operand: str) -> torch.Tensor:
+    """Row or column numbers of the table, for bytes of codes."""
+    return codes ^ (128 if getattr(circuit, f"{operand}_signed") else 0)
+
+
+def every_sum(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps = Steps()):
+    """The sums of every variant of every native path, `(b, h, w, o)`, for codes as bytes."""
+    digits, table = native_digits(circuit), native_table(circuit)
+    if digits is not None:
+        for variant in native_variants():
+            yield variant, conv_digits(digits, x, w, steps, variant=variant)
+    if table is None:
+        return
+    for variant in native_variants():
+        yield f"rows {variant}", conv_rows(table.entries, x, w, steps, variant=variant)
+    for permutes in LOOKUPS:
+        exact = None if table.exact is None else conv_digits(table.exact, x, w, steps)
+        yield f"permutes {permutes}", conv_lookup(table.planes, x, w, steps, out=exact, permutes=permutes)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_all_65536_products(name):
+    """With outputs as lanes of the look-ups, and in parts so small that pixels are."""
+    codes = torch.arange(256, dtype=torch.uint8)
     for circuit in circuits(name):
-        digits, table = native_digits(circuit), native_table(circuit)
-        assert table is not None, "no entry of an 8-bit multiplier spans more than two bytes"
-        found = []
-        if digits is not None:
-            found += [conv_digits(digits, ALL, ALL, variant=v).view(256, 256) for v in native_variants()]
-        for permutes in LOOKUPS:
-            exact = None if table.exact is None else conv_digits(table.exact, ALL, ALL)
-            found.append(conv_lookup(table.planes, ALL, ALL, out=exact, permutes=permutes).view(256, 256))
-        for products in found:
-            assert np.array_equal(products.numpy(), circuit.table)
+        assert native_table(circuit) is not None, "no entry of an 8-bit multiplier spans more than two bytes"
+        table = circuit.table[rows(circuit, codes, "a").int()][:, rows(circuit, codes, "w").int()]
+        for x, most in ((codes.view(256, 1, 1, 1), 256), (codes.view(1, 1, 16, 16), 52)):
+            sums = [every_sum(circuit, x, w.view(-1, 1, 1, 1)) for w in codes.split(most)]
+            for parts in zip(*sums, strict=True):
+                products = torch.cat([part.view(256, -1) for _, part in parts], dim=1)
+                assert np.array_equal(products.numpy(), table), parts[0][0]
 
 
-def windows(x: torch.Tensor, w: torch.Tensor, table: np.ndarray, stride, dilation, groups) -> torch.Tensor:
-    """Sums of table entries in int64 by NumPy, one term at a time; `(b, o, h, w)`."""
+def windows(x: torch.Tensor, w: torch.Tensor, table: np.ndarray, steps: Steps) -> torch.Tensor:
+    """Sums of table entries in int64 by NumPy, one term at a time; `(b, h, w, o)` for padded row numbers."""
+    stride, _, dilation, groups, _ = steps
     xi, wi = x.numpy().astype(int), w.numpy().astype(int)
     o, c, kh, kw = wi.shape
     out_h = (xi.shape[2] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
     out_w = (xi.shape[3] - dilation[1] * (kw - 1) - 1) // stride[1] + 1
-    sums = np.zeros((len(xi), o, out_h, out_w), dtype=np.int64)
+    sums = np.zeros((len(xi), out_h, out_w, o), dtype=np.int64)
     for n in range(o):
         first = n // (o // groups) * c
         for i, y, z in np.ndindex(c, kh, kw):
             rows = slice(y * dilation[0], y * dilation[0] + (out_h - 1) * stride[0] + 1, stride[0])
             columns = slice(z * dilation[1], z * dilation[1] + (out_w - 1) * stride[1] + 1, stride[1])
-            sums[:, n] += table[xi[:, first + i, rows, columns], wi[n, i, y, z]]
+            sums[..., n] += table[xi[:, first + i, rows, columns], wi[n, i, y, z]]
     return torch.from_numpy(sums)
 
 
-def check(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, stride=(1, 1), dilation=(1, 1), groups=1) -> None:
-    expected = windows(x, w, circuit.table.astype(np.int64), stride, dilation, groups).permute(0, 2, 3, 1)
-    steps = (stride, dilation, groups)
-    digits, table = native_digits(circuit), native_table(circuit)
-    if digits is not None:
-        inner = x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1)
-        for variant in native_variants():
-            assert torch.equal(conv_digits(digits, *inner, *steps, variant=variant).long(), expected), variant
-    assert table is not None
-    for permutes in LOOKUPS:
-        exact = None
-        if table.exact is not None:
-            exact = conv_digits(table.exact, x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1), *steps)
-        assert torch.equal(conv_lookup(table.planes, x, w, *steps, out=exact, permutes=permutes).long(), expected)
+def check(
+    circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps = Steps(), order=torch.contiguous_format
+) -> None:
+    """Compare every native path with the literal sums, for operands in a memory order."""
+    (pad_h, pad_w), pad = steps.padding, steps.pad_code
+    padded = torch.nn.functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad)
+    table = circuit.table.astype(np.int64)
+    expected = windows(rows(circuit, padded, "a"), rows(circuit, w, "w"), table, steps)
+    operands = x.contiguous(memory_format=order), w.contiguous(memory_format=order)
+    for variant, sums in every_sum(circuit, *operands, steps):
+        assert torch.equal(sums.long(), expected), variant
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-# (batch, channels, height, width), (outputs, kernel_h, kernel_w), stride, dilation, groups: panels of 16, tiles of 32,
-# steps of 64 terms, pieces of 1,024, chunks of 1,536, 256 looked-up terms and pixels, 512 windows at once.
+# (batch, channels, height, width), (outputs, kernel_h, kernel_w), stride, dilation, groups: panels and rows of 16,
+# tiles of 32, steps of 64 terms, pieces of 1,024, chunks of 1,536, 512 windows; look-ups of 256 terms, pixels, outputs.
 SHAPES = {
     "one of everything": ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1, 1), 1),
     "whole panels and steps": ((2, 64, 4, 8), (32, 1, 1), (1, 1), (1, 1), 1),
@@ -95,10 +112,14 @@ SHAPES = {
     "long runs": ((2, 700, 3, 4), (5, 2, 2), (1, 1), (1, 1), 1),
     "pieces": ((3, 2100, 1, 1), (4, 1, 1), (1, 1), (1, 1), 1),
     "many windows": ((1, 2, 30, 40), (3, 3, 2), (1, 1), (1, 1), 1),
+    "many outputs": ((2, 30, 3, 4), (130, 3, 3), (1, 1), (1, 1), 1),
+    "more outputs": ((1, 5, 2, 3), (321, 2, 1), (1, 1), (1, 1), 1),
+    "groups of many outputs": ((2, 6, 5, 5), (140, 3, 3), (2, 1), (1, 1), 2),
     "strides": ((2, 5, 12, 13), (6, 3, 2), (2, 3), (1, 1), 1),
     "dilation": ((2, 4, 11, 12), (7, 3, 3), (1, 2), (2, 3), 1),
     "groups": ((2, 12, 7, 6), (9, 3, 3), (1, 1), (1, 1), 3),
     "depthwise": ((2, 20, 8, 9), (40, 3, 3), (2, 1), (1, 1), 20),
+    "depthwise, straight": ((2, 35, 20, 19), (35, 3, 3), (1, 1), (1, 1), 35),
     "dilated groups": ((2, 6, 9, 9), (4, 2, 3), (2, 2), (1, 2), 2),
 }
 
@@ -108,25 +129,29 @@ SHAPES = {
 def test_block_boundaries(name, shape):
     x, (o, *kernel), stride, dilation, groups = shape
     circuit = circuits(name)[-1]
-    check(circuit, random(*x, seed=0), random(o, x[1] // groups, *kernel, seed=1), stride, dilation, groups)
+    operands = random(*x, seed=0), random(o, x[1] // groups, *kernel, seed=1)
+    check(circuit, *operands, Steps(stride, (0, 0), dilation, groups))
+    border = kernel[0] // 2, kernel[1]
+    check(circuit, *operands, Steps(stride, border, dilation, groups, 77), torch.channels_last)
 
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_shape(data):
-    whole = st.integers(1, 4)
+    whole, border = st.integers(1, 4), st.integers(0, 3)
     groups, c, o = (
         data.draw(st.sampled_from([1, 1, 2, 5])),
         data.draw(st.integers(1, 40)),
-        data.draw(st.integers(1, 40)),
+        data.draw(st.sampled_from([1, 7, 16, 33, 64, 100])),
     )
     kernel, stride = data.draw(st.tuples(whole, whole)), data.draw(st.tuples(whole, whole))
-    dilation = data.draw(st.tuples(whole, whole))
+    dilation, padding = data.draw(st.tuples(whole, whole)), data.draw(st.tuples(border, border))
     size = [dilation[i] * (kernel[i] - 1) + 1 + data.draw(st.integers(0, 9)) for i in range(2)]
     x = random(data.draw(whole), groups * c, *size, seed=data.draw(st.integers(0, 99)))
     w = random(groups * o, c, *kernel, seed=data.draw(st.integers(0, 99)))
     circuit = circuits(data.draw(st.sampled_from(NAMES)))[-1]
-    check(circuit, x, w, stride, dilation, groups)
+    order = data.draw(st.sampled_from([torch.contiguous_format, torch.channels_last]))
+    check(circuit, x, w, Steps(stride, padding, dilation, groups, data.draw(st.integers(0, 255))), order)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 255), (255, 0), (255, 255)])
@@ -142,7 +167,7 @@ def test_the_worst_operands_at_the_bound_of_int32(corner):
     digits = native_digits(circuit)
     assert digits is not None
     for variant in native_variants():
-        got = conv_digits(digits, x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1), variant=variant)
+        got = conv_digits(digits, x, w, variant=variant)
         assert (got == entries[corner] * k).all()
 
 
@@ -216,4 +241,4 @@ def test_they_can_be_switched_off_or_pinned():
     assert run(CODE, AXDNN_NATIVE="portable").stdout.startswith("('portable',) ")
     failed = run(CODE, AXDNN_NATIVE="fast")
     assert failed.returncode
-    assert "`AXDNN_NATIVE` must be one of portable, avx2, vnni, amx or off, but got 'fast'" in failed.stderr
+    assert "`AXDNN_NATIVE` must be one of portable, avx2, avxvnni, vnni, amx or off, but got 'fast'" in failed.stderr

@@ -17,15 +17,15 @@ find = u.find_spec
 u.find_spec = lambda n, *a: types.SimpleNamespace(origin=sys.argv[1]) if n.endswith("._native") else find(n, *a)
 import numpy as np, torch
 from axdnn.kernels import approx_conv2d, approx_matmul, native_variants
-from axdnn.kernels.native import conv_digits
-from axdnn.kernels.native_tables import native_digits
+from axdnn.kernels.native_products import Steps, conv_digits, conv_rows
+from axdnn.kernels.native_tables import native_digits, native_table
 from axdnn.kernels.requantise import Codes, Levels, add_codes, requantise
 from axdnn.multipliers import load_multiplier
 rng = np.random.default_rng(0)
 circuits = [load_multiplier(n) for n in ("mul8s_1KV6", "mul8s_1L2H", "mul8u_R36", "mul8u_2AC", "mul8u_QKX")]
 for turn in range(120):
     circuit = circuits[turn % len(circuits)]
-    groups, c, o = (int(rng.choice(v)) for v in ([1, 1, 2, 3], [1, 3, 16, 40, 130], [1, 5, 17, 33]))
+    groups, c, o = (int(rng.choice(v)) for v in ([1, 1, 2, 3], [1, 3, 16, 40, 130], [1, 5, 17, 33, 70]))
     kernel, stride, dilation = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(3))
     size = [dilation[i] * (kernel[i] - 1) + 1 + int(rng.integers(0, 9)) for i in range(2)]
     x = torch.from_numpy(rng.integers(0, 256, (int(rng.integers(1, 4)), groups * c, *size), dtype=np.uint8))
@@ -36,9 +36,12 @@ for turn in range(120):
     got = [approx_conv2d(x, w, circuit, stride, 1, dilation, groups, path=p) for p in paths]
     assert all(torch.equal(g, got[0]) for g in got)
     if native_digits(circuit) is not None:
-        rows = [t.view(torch.uint8).permute(0, 2, 3, 1).contiguous() for t in (x, w)]
-        steps = (stride, dilation, groups)
-        sums = [conv_digits(native_digits(circuit), *rows, *steps, variant=v) for v in native_variants()]
+        if turn % 2:
+            x, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, w))
+        steps = Steps(stride, (1, 1), dilation, groups, 0)
+        sums = [conv_digits(native_digits(circuit), x, w, steps, variant=v) for v in native_variants()]
+        sums += [conv_rows(native_table(circuit).entries, x, w, steps, variant=v) for v in native_variants()]
+        assert torch.equal(sums[0].permute(0, 3, 1, 2), got[0])
         assert all(torch.equal(s, sums[0]) for s in sums)
         levels = Levels(-5, 9, 8, 40, False)
         bias, unit = torch.zeros(sums[0].shape[-1], dtype=torch.int32), torch.rand(sums[0].shape[-1]) / 999

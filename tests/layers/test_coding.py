@@ -13,7 +13,7 @@ from torch import nn
 
 from axdnn import approximate
 from axdnn.layers import Calibration, Recipe, coded, fit_coding, regress, screen_noise
-from axdnn.layers.closed_forms import lowest_line
+from axdnn.layers.closed_forms import lowest_lines
 from axdnn.layers.coding import MOST_STEP_BITS
 from axdnn.multipliers import classify, load_multiplier
 from axdnn.quant import capture, fold_batch_norm
@@ -31,7 +31,7 @@ PLAIN = Recipe(activation_range="minmax", weight_codes="nearest", compensate=Fal
 def test_lowest_line_is_the_brute_force_minimum(lines, points):
     slope, offset = torch.tensor(lines, dtype=torch.float64).T
     at = torch.tensor(points, dtype=torch.float64) / 4
-    got = lowest_line(slope, offset, at)
+    got = lowest_lines(slope, offset).at(at)
     values = slope[:, None] * at + offset[:, None]
     np.testing.assert_allclose(values[got, torch.arange(len(at))], values.min(0).values, rtol=0, atol=1e-9)
 
@@ -43,7 +43,7 @@ def test_lowest_line_is_the_brute_force_minimum(lines, points):
 def test_lowest_line_on_real_numbers(lines, points):
     slope, offset = torch.tensor(lines, dtype=torch.float64).T
     at = torch.tensor(points, dtype=torch.float64).view(-1, 1)
-    got = lowest_line(slope, offset, at)
+    got = lowest_lines(slope, offset).at(at)
     values = slope * at + offset
     chosen = values.gather(1, got)[:, 0]
     assert got.shape == at.shape

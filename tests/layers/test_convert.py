@@ -144,7 +144,7 @@ def test_bad_models_and_inputs(nets):
     with pytest.raises(InvalidInputError, match="no convolution or linear layer"):
         approximate(nn.Sequential(nn.ReLU()), "exact", images)
     with pytest.raises(UnsupportedOperatorError, match="softmax"):
-        approximate(nn.Sequential(module, nn.Softmax(1)), "exact", images)
+        approximate(nn.Sequential(module, nn.Softmax(0)), "exact", images)
     model = approximate(module, "exact", images)
     for bad in (x[0], x[:, :, :5], x.numpy()):
         with pytest.raises(InvalidInputError, match="shape"):

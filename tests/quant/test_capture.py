@@ -104,20 +104,62 @@ FUNCTIONS = {
     "to float": lambda s, x: s.conv(x.to(torch.float32)).float().detach(),
     "grouped": lambda s, x: F.conv2d(s.conv(x), s.kernel, padding=1, groups=4, dilation=(1, 2), stride=(2, 1)),
     "same": lambda s, x: F.conv2d(s.conv(x), s.kernel, padding="same", groups=4, dilation=2),
+    "product of activations": lambda s, x: s.conv(x) @ s.other(x).transpose(-1, -2),
+    "addmm": lambda s, x: torch.addmm(s.row, s.conv(x).mean((2, 3)), s.matrix),
+    "gate": lambda s, x: s.conv(x) * s.other(x).sigmoid(),
+    "gate of channels": lambda s, x: s.conv(x) * s.other(x).mean((2, 3), keepdim=True),
+    "difference": lambda s, x: s.conv(x) - s.other(x),
+    "ratio": lambda s, x: s.conv(x) / (s.other(x).exp() + 1.0),
+    "sum with alpha": lambda s, x: torch.add(s.conv(x), s.other(x), alpha=2),
+    "larger": lambda s, x: torch.maximum(s.conv(x), torch.minimum(s.other(x), x[:, :1])),
+    "broadcast sum": lambda s, x: s.conv(x) + s.other(x).mean((2, 3), keepdim=True),
+    "position": lambda s, x: s.conv(x + s.position),
+    "position times": lambda s, x: s.conv(s.position * x),
+    "class token": lambda s, x: torch.cat([s.token.expand(x.shape[0], -1, -1), s.conv(x).flatten(2)], 2),
+    "repeated token": lambda s, x: torch.cat([s.token.repeat(x.shape[0], 1, 1), s.conv(x).flatten(2)], 2),
+    "softmax": lambda s, x: torch.softmax(s.conv(x), 1) + F.log_softmax(s.conv(x), -1),
+    "layer norm": lambda s, x: F.layer_norm(s.conv(x), (8,), s.eight, s.eight),
+    "group norm": lambda s, x: F.group_norm(s.conv(x), 2, s.channel, s.channel),
+    "instance norm": lambda s, x: F.instance_norm(s.conv(x)),
+    "rms norm": lambda s, x: F.rms_norm(s.conv(x), (8,), s.eight),
+    "means and sums": lambda s, x: s.conv(x).mean(1) + s.conv(x).sum(1) + s.conv(x).amax(1),
+    "slices": lambda s, x: s.conv(x)[:, 1:3, ::2] - s.conv(x)[:, -2:, 1::2],
+    "chunks": lambda s, x: (lambda a, b: a * b)(*s.conv(x).chunk(2, 1)),
+    "parts": lambda s, x: torch.stack(s.conv(x).unbind(1)[:3], 1) + s.conv(x).split([3, 1], 1)[0],
+    "stack": lambda s, x: torch.stack([s.conv(x), s.other(x)], 1).flatten(1, 2),
+    "pad": lambda s, x: F.pad(s.conv(x).relu(), (1, 2, 0, 1)),
+    "moves": lambda s, x: F.pixel_shuffle(s.conv(x), 2).flip(2).roll(1, -1).movedim(1, -1).unsqueeze(1),
+    "nearest": lambda s, x: F.interpolate(s.conv(x), scale_factor=2, mode="nearest"),
+    "batch to the back and front": lambda s, x: s.conv(x).permute(1, 2, 3, 0).permute(3, 0, 1, 2),
+    "batch merged and parted": lambda s, x: s.conv(x).transpose(0, 1).reshape(-1, 64).view(4, -1, 64).transpose(0, 1),
+    "causal attention": lambda s, x: F.scaled_dot_product_attention(
+        *s.conv(x).chunk(2, 1), s.other(x)[:, :2], is_causal=True, scale=0.3
+    ),
+    "masked attention": lambda s, x: F.scaled_dot_product_attention(s.conv(x), s.other(x), s.conv(x), s.mask),
+    "transposed": lambda s, x: F.conv_transpose2d(
+        s.conv(x), s.kernel.view(4, 1, 3, 3), stride=2, output_padding=1, padding=1, groups=4, dilation=(1, 2)
+    ),
     "valid": lambda s, x: F.conv2d(s.conv(x), s.kernel, padding="valid", groups=4),
 }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functional_forms(made, name):
+    functional_form(made, name, "torch.export")
+
+
+def functional_form(made, name, captured_by):
     parts = {
         "conv": nn.Conv2d(3, 4, 3, padding=1), "other": nn.Conv2d(3, 4, 1, bias=False),
         "kernel": nn.Parameter(torch.randn(4, 1, 3, 3)),
         "mean": torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1), "std": torch.tensor([0.2, 0.3, 0.4]).view(3, 1, 1),
+        "position": torch.randn(1, 3, 8, 8), "token": nn.Parameter(torch.randn(1, 4, 1)), "eight": torch.randn(8),
+        "mask": torch.ones(8, 8).tril().bool(),
         "channel": nn.Parameter(torch.randn(4)), "matrix": nn.Parameter(torch.randn(4, 6)), "row": torch.randn(6),
     }  # fmt: skip
     captured = check(made(FUNCTIONS[name], **parts))
     assert captured.layer_names[0] == "conv"
+    assert captured.captured_by == captured_by
 
 
 @pytest.mark.parametrize("export", [True, False])
@@ -147,7 +189,8 @@ def test_layers_carry_the_users_paths(made, alive):
     kernel = nn.Parameter(torch.randn(5, 4, 1, 1))
     model = made(forward, stages=nn.ModuleList([block]), shared=shared, kernel=kernel, output=nn.Linear(5, 2))
     captured = check(model)
-    assert captured.layer_names == ("stages.0.conv-a", "shared", "shared#2", "kernel", "output#layer")
+    assert captured.layer_names == ("stages.0.conv-a", "shared", "kernel", "output#layer")
+    assert [node.name for node in captured.calls("shared")] == ["shared", "shared#2"]
     assert captured.output == "output#layer"
 
 
@@ -193,7 +236,7 @@ def test_make_fx_captures_every_functional_form(made, monkeypatch):
 
     monkeypatch.setattr(torch.export, "export", refuse)
     for name in FUNCTIONS:
-        test_functional_forms(made, name)
+        functional_form(made, name, "make_fx")
     captured = capture(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Dropout(), nn.Hardtanh(), nn.AvgPool2d(2)), IMAGES)
     assert captured.captured_by == "make_fx"
 
@@ -214,7 +257,7 @@ def test_the_model_is_left_as_it_was():
         model[0].weight.zero_()
     assert captured.layer("0").weight.any()  # a copy
     with pytest.raises(UnsupportedOperatorError):
-        capture(model.append(nn.Softmax(1)), images)
+        capture(model.append(nn.Softmax(0)), images)
     assert [m.training for m in model.modules()] == [True, True, False, True, True, True]
 
 

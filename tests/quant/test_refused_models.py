@@ -14,30 +14,21 @@ IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 
 
 
 def test_all_unsupported_operators_are_listed_with_their_place():
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.ConvTranspose2d(4, 4, 2), nn.PixelShuffle(2))
-    model.append(nn.Sequential(nn.Softmax(1), nn.InstanceNorm2d(1)))
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LPPool2d(2, 2), nn.Upsample(scale_factor=2, mode="bilinear"))
+    model.append(nn.Sequential(nn.Softmax(0), nn.LocalResponseNorm(2)))
     with pytest.raises(UnsupportedOperatorError) as caught:
         capture(model, IMAGES)
     text = str(caught.value)
-    for word in (
-        "group_norm",
-        "conv_transpose2d",
-        "pixel_shuffle",
-        "softmax",
-        "instance_norm",
-        "'1'",
-        "'4.0'",
-        "'4.1'",
-    ):
+    for word in ("pow", "upsample_bilinear2d", "softmax over the batch", "'1'", "'2'", "'3.0'", "'3.1'"):
         assert word in text
-    assert "Supported: 2-D convolution" in text
+    assert "Supported: convolutions" in text
 
 
 BAD = {
-    "two activations multiplied": (lambda s, x: s.conv(x) * s.conv(x).sigmoid(), "aten.mul"),
-    "difference of activations": (lambda s, x: s.conv(x) - s.conv(x), "aten.sub"),
-    "sum with alpha": (lambda s, x: torch.add(s.conv(x), s.conv(x), alpha=2), "alpha"),
-    "position embedding": (lambda s, x: x + s.embedding, "not one number per channel"),
+    "stored times activation": (lambda s, x: s.embedding.mean(1, keepdim=True) @ s.conv(x), "transpose the product"),
+    "mean over the batch": (lambda s, x: s.conv(x).mean(0, keepdim=True), "over the batch"),
+    "half of the batch": (lambda s, x: s.conv(x)[:1], "takes the batch apart"),
+    "padded with ones": (lambda s, x: F.pad(s.conv(x), (1, 1), value=1.0), "anything but zeros"),
     "over zero": (lambda s, x: s.conv(x) / 0.0, "division by zero"),
     "number over": (lambda s, x: 1.0 / s.conv(x), "reciprocal|division by an activation"),
     "weights from activations": (
@@ -45,7 +36,6 @@ BAD = {
         "weights are computed|aten.slice",
     ),
     "active dropout": (lambda s, x: F.dropout(s.conv(x), 0.5), "dropout that is active"),
-    "two results": (lambda s, x: (s.conv(x), x), "returns 2 values"),
     "stored result": (lambda s, x: s.embedding * 1.0, "stored tensor|one tensor"),
     "batch merged": (lambda s, x: s.conv(x).view(-1, 8), "moves the batch|batch"),
     "batch moved": (lambda s, x: s.conv(x).permute(1, 0, 2, 3), "moves the batch"),
@@ -53,7 +43,6 @@ BAD = {
     "cast": (lambda s, x: s.conv(x).double(), "cast to torch.float64"),
     "odd pool": (lambda s, x: F.adaptive_avg_pool2d(s.conv(x), 3), "whole number of windows"),
     "uncounted padding": (lambda s, x: F.avg_pool2d(s.conv(x), 3, 2, 1, count_include_pad=False), "count_include_pad"),
-    "mean over channels": (lambda s, x: s.conv(x).mean(1), "height and width"),
     "even same": (lambda s, x: F.conv2d(s.conv(x), torch.ones(1, 4, 2, 2), padding="same"), "even window|weights are"),
     "batch statistics": (lambda s, x: F.batch_norm(s.conv(x), None, None, training=True), "statistics"),
     "batch statistics kept": (lambda s, x: F.batch_norm(s.conv(x), s.mean, s.var, training=True), "statistics"),

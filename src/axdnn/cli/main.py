@@ -12,7 +12,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import typer
 
-from axdnn.cli import accelerators, bench, catalogue, datasets, estimate, explain, generate, modelzoo, report, train
+from axdnn.cli import (
+    accelerators,
+    bench,
+    catalogue,
+    datasets,
+    estimate,
+    explain,
+    export,
+    generate,
+    modelzoo,
+    report,
+    simulate,
+    train,
+)
 from axdnn.cli.group import group
 
 # Every error of the command line parser, by whichever package typer brings it.
@@ -23,6 +36,8 @@ app = group("Approximate deep neural networks and the accelerators that run them
 app.command("generate")(generate.generate)
 app.command("explain")(explain.explain)
 app.command("estimate")(estimate.estimate)
+app.command("simulate")(simulate.simulate)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)

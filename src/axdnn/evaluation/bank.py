@@ -12,8 +12,8 @@ import torch
 
 from axdnn.evaluation.outcomes import read_checked, write_checked
 from axdnn.evaluation.rows import RowMapping
-from axdnn.evaluation.splits import code_key, digest_of
-from axdnn.layers import Calibration, LayerCoding, LayerSample, Recipe, coded, fit_coding
+from axdnn.evaluation.splits import code_key
+from axdnn.layers import Calibration, LayerCoding, LayerSample, Recipe, coded, digest_of, fit_coding
 from axdnn.quant import Encoding
 from axdnn.records import Multiplier, remove_leftovers
 
@@ -36,8 +36,7 @@ class CodingBank:
             remove_leftovers(folder)
         self._held: dict[tuple[str, str, tuple[int, ...]], LayerCoding] = {}
         self._layer_keys = {
-            name: digest_of(sample.rows, sample.weight, torch.tensor([sample.low, sample.high], dtype=torch.float64))
-            for name, sample in calibration.samples.items()
+            name: digest_of(sample.rows, sample.weight, _ranges(sample)) for name, sample in calibration.samples.items()
         }
 
     @property
@@ -50,8 +49,10 @@ class CodingBank:
         """Return the sample of a layer with its exact terms marked, when some inputs are left out."""
         model = self.calibration.model
         groups = model.nodes[layer].attrs.get("groups", 1)
-        terms = self.rows.terms(model.layer(layer).weight.shape, absent if groups == 1 else ())
-        return replace(self.calibration.samples[layer], terms=terms)
+        sample = self.calibration.samples[layer]
+        shape = sample.weight.shape[1:] if model.nodes[layer].op == "matmul" else model.layer(layer).weight.shape
+        terms = self.rows.terms(shape, absent if groups == 1 else ())
+        return replace(sample, terms=terms)
 
     def get(self, layer: str, multiplier: Multiplier, absent: tuple[int, ...] = ()) -> LayerCoding:
         """Return the coding of a layer for a multiplier, fitted at most once.
@@ -80,10 +81,11 @@ class CodingBank:
     def _fit(self, sample: LayerSample, multiplier: Multiplier, path: Path | None) -> LayerCoding:
         coding = fit_coding(sample, multiplier, self.recipe)
         if path is not None:
-            e, buffer = coding.encoding, io.BytesIO()
+            e, second, buffer = coding.encoding, coding.w_encoding, io.BytesIO()
             np.savez(
                 buffer, w_codes=coding.w_codes.numpy(), w_scale=coding.w_scale.numpy(), noise=coding.noise,
-                encoding=np.array([e.scale, e.zero_point, e.signed, e.step_bits, coding.w_zero], dtype=np.float64),
+                encoding=np.array([*_numbers(e), coding.w_zero], dtype=np.float64),
+                second=np.array([] if second is None else _numbers(second), dtype=np.float64),
             )  # fmt: skip
             write_checked(path, buffer.getvalue())
         return coding
@@ -93,8 +95,25 @@ class CodingBank:
         if body is None:
             return None
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
-            scale, zero, signed, step, w_zero = file["encoding"].tolist()
-            encoding = Encoding(scale, int(zero), bool(signed), int(step))
+            *first, w_zero = file["encoding"].tolist()
+            encoding, second = _encoding(first), file["second"].tolist()
             codes, w_scale = torch.from_numpy(file["w_codes"]), torch.from_numpy(file["w_scale"])
             noise = float(file["noise"])
-        return LayerCoding(coded(multiplier, self.recipe), encoding, codes, w_scale, int(w_zero), noise, sample.terms)
+        return LayerCoding(
+            coded(multiplier, self.recipe), encoding, codes, w_scale, int(w_zero), noise, sample.terms,
+            _encoding(second) if second else None,
+        )  # fmt: skip
+
+
+def _ranges(sample: LayerSample) -> torch.Tensor:
+    second = () if sample.w_low is None or sample.w_high is None else (sample.w_low, sample.w_high)
+    return torch.tensor([sample.low, sample.high, *second], dtype=torch.float64)
+
+
+def _numbers(encoding: Encoding) -> list[float]:
+    return [encoding.scale, encoding.zero_point, encoding.signed, encoding.step_bits]
+
+
+def _encoding(numbers: list[float]) -> Encoding:
+    scale, zero, signed, step = numbers
+    return Encoding(scale, int(zero), bool(signed), int(step))

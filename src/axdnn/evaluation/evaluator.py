@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
-from axdnn.evaluation.outcomes import Outcome, read_outcome, write_outcome
-from axdnn.evaluation.splits import Split, describe, digest_of
+from axdnn.evaluation.simulation import Progress, Simulation
+from axdnn.evaluation.splits import Split
 from axdnn.hardware import Accelerator, estimate, paper_literal, thinned
-from axdnn.layers import ApproxModel, build, coded
+from axdnn.layers import SHARED_BYTES, ActivationCache, ApproxModel, coded
 from axdnn.records import (
     Accuracy,
     Assignment,
@@ -28,13 +25,10 @@ from axdnn.records import (
     Multiplier,
     Network,
     Reading,
-    remove_leftovers,
     unknown_name,
 )
 
 FULL_SHARE = 0.1
-BATCH = 500
-Progress = Callable[[str, int, int], None]
 
 
 class OutOfEvaluationsError(AxdnnError, RuntimeError):
@@ -46,7 +40,8 @@ class Evaluator:
 
     A full evaluation is an assignment run on more than 10 % of a held-out split; each counts, whether it was computed,
     found in the cache or resumed. Results are kept by content (graph, weights, calibration images, recipe, split,
-    multiplier tables), so that a second run repeats nothing and reports the same counts.
+    multiplier tables), so that a second run repeats nothing and reports the same counts. Assignments that begin alike
+    share the work of their common layers; that changes neither a result nor a count (`shared` counts what it saved).
 
     Args:
         bank: codings of the captured network.
@@ -58,6 +53,12 @@ class Evaluator:
         cap: most full evaluations.
         folder: where results are kept, or None.
         progress: called with (message, done, total).
+        shared_bytes: most bytes of activations held to be shared; 0 computes every assignment from the images on.
+
+    Attributes:
+        full_evaluations: made so far.
+        run_images: images of splits, and those that calibrated, sent through approximate networks so far.
+        history: assignment key -> what was found.
     """
 
     def __init__(
@@ -71,21 +72,26 @@ class Evaluator:
         cap: int = 30,
         folder: Path | None = None,
         progress: Progress | None = None,
+        shared_bytes: int = SHARED_BYTES,
     ) -> None:
         self.bank, self.network, self.multipliers, self.exact = bank, network, dict(multipliers), exact
         self.splits, self.accelerator, self.cap = dict(splits), accelerator, cap
-        self.folder, self.progress = folder, progress
-        if folder is not None:
-            remove_leftovers(folder)
+        self.progress = progress
         self.full_evaluations = 0
         self.run_images = 0
         self.history: dict[str, Evaluation] = {}
+        self._simulation = Simulation(bank, network, self.multipliers, folder, shared_bytes, progress)
         self._correct: dict[tuple[str, str], npt.NDArray[np.bool_]] = {}
 
     @property
     def network_images(self) -> int:
         """Images sent through the network so far, calibration included."""
         return self.run_images + self.bank.calibration.network_images
+
+    @property
+    def shared(self) -> ActivationCache | None:
+        """What assignments share, with counts of what was computed and what was not; None if nothing is shared."""
+        return self._simulation.shared
 
     @property
     def left(self) -> int:
@@ -103,14 +109,7 @@ class Evaluator:
 
     def model(self, assignment: Assignment) -> ApproxModel:
         """Build and calibrate the approximate network of an assignment (its calibration images are counted)."""
-        absent = assignment.absent
-        codings = {
-            layer: self.bank.get(layer, self.multipliers[assignment.multipliers[layer]], absent.get(layer, ()))
-            for layer in self.network.layer_names
-        }
-        return build(
-            self.bank.calibration, codings, self.network, self.bank.recipe, skip=assignment.skip, absent=absent
-        )
+        return self._simulation.model(assignment)
 
     def cost(self, assignment: Assignment, reading: Reading = "buildable") -> CostReport:
         """Price an assignment; unsigned circuits are priced with the wrapper the recipe puts around them."""
@@ -137,7 +136,7 @@ class Evaluator:
             UnknownNameError: the assignment names a multiplier that is not known here.
             InvalidInputError: it does not name exactly the layers of the network.
         """
-        self._check(assignment)
+        self.check(assignment)
         if self.left <= 0:
             raise OutOfEvaluationsError(f"the cap of {self.cap} full evaluations is reached")
         self.full_evaluations += 1
@@ -156,6 +155,33 @@ class Evaluator:
         if self.progress is not None:
             self.progress(f"{split}: loss {100 * accuracy.loss:+.2f} points", self.full_evaluations, self.cap)
         return updated
+
+    def evaluate_many(self, assignments: Sequence[Assignment], split: str = "search", predicted: float | None = None,
+                      strategy: str = "") -> list[Evaluation]:  # fmt: skip
+        """Run several assignments on a whole split; one full evaluation each, the same as by `evaluate` one by one.
+
+        What they share is computed once: each batch of images goes through all of them, in the order of their common
+        prefixes. Results are kept when all have been through.
+
+        Args:
+            assignments: each names a multiplier for every layer.
+            split: `search` or `accept`.
+            predicted: what the strategy expected, kept in the records.
+            strategy: name kept in the records.
+
+        Raises:
+            OutOfEvaluationsError: more than may still be made; nothing was run.
+            UnknownNameError, InvalidInputError: as `evaluate`; nothing was run.
+        """
+        for assignment in assignments:
+            self.check(assignment)
+        if self.left < len(assignments):
+            raise OutOfEvaluationsError(
+                f"{len(assignments)} evaluations are asked for, but of the cap of {self.cap} only {self.left} are left"
+            )
+        if assignments:
+            self._simulate([self.baseline, *assignments], self.splits[split])
+        return [self.evaluate(assignment, split, predicted, strategy) for assignment in assignments]
 
     def mark(self, assignment: Assignment, accepted: bool) -> Evaluation:
         """Record whether an assignment was accepted."""
@@ -178,41 +204,23 @@ class Evaluator:
 
     def correct(self, assignment: Assignment, split: Split) -> npt.NDArray[np.bool_]:
         """Return, per image, whether the approximate network is right; from the cache if it has been computed."""
-        slot = (assignment.key, split.digest)
-        if slot not in self._correct:
-            path = self._path(assignment, split)
-            found = read_outcome(path, len(split))
-            if found is None:
-                before = self.bank.calibration.network_images
-                right = predictions(self.model(assignment), split.images).eq(split.labels).numpy()
-                calibrated = self.bank.calibration.network_images - before
-                self.bank.calibration.network_images = before  # counted here, as for a result from the cache
-                found = Outcome(right, calibrated)
-                if path is not None:
-                    write_outcome(path, found)
-            self.run_images += len(split) + found.calibration_images
-            self._correct[slot] = found.correct
-        return self._correct[slot]
+        self._simulate([assignment], split)
+        return self._correct[assignment.key, split.digest]
 
-    @cached_property
-    def _network_key(self) -> str:
-        calibration = self.bank.calibration
-        model = calibration.model
-        layers = [model.layer(name) for name in model.layer_names]
-        graph = [(n.name, n.op, n.inputs, describe(n.attrs)) for n in model.nodes.values()]
-        tensors = digest_of(calibration.images, *[t for layer in layers for t in (layer.weight, layer.bias)])
-        return f"{graph}{tensors}{sorted(calibration.encodings.items())}"
+    def _simulate(self, assignments: Sequence[Assignment], split: Split) -> None:
+        """Find out and count what is not known yet."""
+        new = [a for a in assignments if (a.key, split.digest) not in self._correct]
+        for key, outcome in self._simulation.outcomes(new, split).items():
+            self.run_images += len(split) + outcome.calibration_images
+            self._correct[key, split.digest] = outcome.correct
 
-    def _path(self, assignment: Assignment, split: Split) -> Path | None:
-        if self.folder is None:
-            return None
-        chosen = [(layer, self.multipliers[assignment.multipliers[layer]].id) for layer in self.network.layer_names]
-        both = (("skip", assignment.skip), ("absent", assignment.absent))
-        left_out = [(kind, name, sorted(which)) for kind, part in both for name, which in sorted(part.items()) if which]
-        text = f"{self.bank.key}{split.digest}{chosen}{self._network_key}{left_out or ''}"
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.bits"
+    def check(self, assignment: Assignment) -> None:
+        """Refuse an assignment that is not one of this network.
 
-    def _check(self, assignment: Assignment) -> None:
+        Raises:
+            UnknownNameError: it names a multiplier that is not known here.
+            InvalidInputError: it does not name exactly the layers of the network, or leaves out what is not there.
+        """
         if set(assignment.multipliers) != set(self.network.layer_names):
             raise InvalidInputError(
                 f"an assignment must name the {len(self.network.layers)} layers of {self.network.name!r}, "
@@ -222,9 +230,3 @@ class Evaluator:
             if name not in self.multipliers:
                 raise unknown_name("multiplier", name, self.multipliers)
         thinned(self.network, assignment)  # refuses neurons and inputs that are not there
-
-
-@torch.no_grad()
-def predictions(model: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
-    """Return the predicted class of each image, int64 `(n,)`."""
-    return torch.cat([model(part).argmax(dim=1) for part in images.split(batch)])

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from axdnn.layers import digest_of
 from axdnn.records import InvalidInputError
 
 DECIDING = ("records", "multipliers", "kernels", "quant", "layers")
@@ -46,16 +47,6 @@ class Split:
     def digest(self) -> str:
         """Content key of images and labels."""
         return digest_of(self.images, self.labels)
-
-
-def digest_of(*tensors: torch.Tensor) -> str:
-    """Return a content key of tensors: dtype, shape and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        array = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:20]
 
 
 def describe(value: Any) -> str:

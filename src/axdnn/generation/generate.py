@@ -28,10 +28,10 @@ from axdnn.generation.prepare import prepare, score_layers
 from axdnn.generation.request import Request
 from axdnn.hardware import load_accelerator
 from axdnn.importance import channel_conductance
-from axdnn.layers import Calibration, Recipe
+from axdnn.layers import SHARED_BYTES, Calibration, Recipe
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, fold_batch_norm, network_of
-from axdnn.records import Evaluation, GenerationResult, LayerScores, Study
+from axdnn.records import Evaluation, GenerationResult, InvalidInputError, LayerScores, Study
 
 Progress = Callable[[str, int, int], None]
 NEURON_IMAGES = 32
@@ -50,6 +50,7 @@ def generate(
     codings: Path | None = None,
     progress: Progress | None = None,
     checkpoint: Callable[[Study, Evaluation | None], None] | None = None,
+    shared_bytes: int = SHARED_BYTES,
 ) -> GenerationResult:
     """Choose a multiplier for each layer of a trained model, verify it, and price it.
 
@@ -68,6 +69,7 @@ def generate(
         codings: folder for fitted codings, which several runs may share.
         progress: called with (message, done, total).
         checkpoint: called after each evaluation with the history and the best accepted evaluation.
+        shared_bytes: most bytes of activations held so that choices that begin alike share work; changes no result.
 
     Returns:
         Chosen assignment beside the exact baseline; the exact network itself, with the reason, if nothing cheaper
@@ -78,7 +80,18 @@ def generate(
         InvalidInputError: unusable calibration data or request.
     """
     return _Run(
-        model, calibration, splits, request, name, data, dict(provenance or {}), cache, codings, progress, checkpoint
+        model,
+        calibration,
+        splits,
+        request,
+        name,
+        data,
+        dict(provenance or {}),
+        cache,
+        codings,
+        progress,
+        checkpoint,
+        shared_bytes,
     ).run()
 
 
@@ -86,13 +99,18 @@ class _Run:
     def __init__(
         self, model: nn.Module, calibration: torch.Tensor, splits: Mapping[str, Split], request: Request, name: str,
         data: str, provenance: dict[str, str], cache: Path | None, codings: Path | None,
-        progress: Progress | None, checkpoint: Callable[[Study, Evaluation | None], None] | None,
+        progress: Progress | None, checkpoint: Callable[[Study, Evaluation | None], None] | None, shared_bytes: int,
     ) -> None:  # fmt: skip
         self.began = time.monotonic()
         self.splits, self.request = dict(splits), request
         self.name, self.data, self.provenance = name or type(model).__name__, data, provenance
         self.progress, self.checkpoint = progress, checkpoint
         self.captured = fold_batch_norm(capture(model, calibration))
+        if len(self.captured.input_shapes) > 1 or len(self.captured.outputs) > 1:
+            raise InvalidInputError(
+                "`generate` judges by accuracy and needs a model of one input and one result, class scores (b, n), "
+                f"but this one has {len(self.captured.input_shapes)} and {len(self.captured.outputs)}; wrap it"
+            )
         self.network = network_of(self.captured, self.name)
         recipe = Recipe(**{**request.recipe.__dict__, "seed": request.seed})
         self.calibration = Calibration(
@@ -105,6 +123,7 @@ class _Run:
         self.evaluator = Evaluator(
             self.bank, self.network, multipliers, self.exact.name,
             {s: self.splits[s] for s in ("search", "accept")}, chip, request.evaluations, cache, self._seen,
+            shared_bytes,
         )  # fmt: skip
         self.scores: list[LayerScores] = []
         self.best: Evaluation | None = None

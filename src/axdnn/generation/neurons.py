@@ -59,7 +59,8 @@ class Neurons:
             fractions: layer name -> fraction.
             remove: leave out the products of later layers with the zeros as well.
         """
-        chosen = {layer: self.least(layer, share) for layer, share in fractions.items() if share > 0}
+        shares = {layer: share for layer, share in fractions.items() if share > 0 and layer in self.importance}
+        chosen = {layer: self.least(layer, share) for layer, share in shares.items()}
         skip = {layer: which for layer, which in chosen.items() if which and layer not in self.output_layers}
         dead = dead_inputs(self.model, skip) if skip else {}
         absent = dict(dead) if remove else {}
@@ -81,7 +82,7 @@ def neurons_of(
         output_layers: layers that make outputs of the network.
     """
     importance = {name: np.asarray(values, dtype=np.float64) for name, values in conductance.items()}
-    for name in output_layers:
+    for name in output_layers & {n for n in model.layer_names if model.nodes[n].op != "matmul"}:
         sample, weight = calibration.samples[name], model.layer(name).weight
         groups = model.nodes[name].attrs.get("groups", 1)
         each = (sample.rows.abs().mean(dim=1) * sample.weight.abs().sum(dim=1)).double()  # (groups, k)

@@ -130,7 +130,7 @@ def _shares(network: Network, assignment: Assignment) -> dict[str, float]:
     ends = {a for a, b in network.edges if b == "output"}
     shares = {}
     for layer in network.layers:
-        outputs, inputs = layer.n * layer.groups, layer.k * layer.groups // (layer.kernel[0] * layer.kernel[1])
+        outputs, inputs = layer.out_channels, layer.in_channels
         kind, count = (assignment.absent, inputs) if layer.name in ends else (assignment.skip, outputs)
         if kind.get(layer.name):
             shares[layer.name] = len(kind[layer.name]) / count

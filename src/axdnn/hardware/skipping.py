@@ -35,8 +35,8 @@ def thinned(network: Network, assignment: Assignment) -> Network:
 
 
 def _without(layer: Layer, skipped: tuple[int, ...], absent: tuple[int, ...]) -> Layer:
-    outputs, window = layer.n * layer.groups, layer.kernel[0] * layer.kernel[1]
-    inputs = layer.k // window * layer.groups
+    outputs, inputs = layer.out_channels, layer.in_channels
+    columns, rows = layer.n * layer.groups // outputs, layer.k * layer.groups // inputs  # of one channel
     for kind, which, count in (("skipped outputs", skipped, outputs), ("absent inputs", absent, inputs)):
         if which and not (min(which) >= 0 and max(which) < count and len(set(which)) < count):
             raise InvalidInputError(
@@ -45,14 +45,14 @@ def _without(layer: Layer, skipped: tuple[int, ...], absent: tuple[int, ...]) ->
             )
     n, groups, k = layer.n, layer.groups, layer.k
     if groups == 1:
-        n -= len(set(skipped))
-        k -= len(set(absent)) * window
-    elif n == 1:
+        n -= len(set(skipped)) * columns
+        k -= len(set(absent)) * rows
+    elif n == columns:
         groups -= len(set(skipped))
     else:
         left = [layer.n] * groups
         for channel in set(skipped):
-            left[channel // layer.n] -= 1
+            left[channel // (outputs // layer.groups)] -= columns
         n, groups = max(left), sum(count > 0 for count in left)
     return msgspec.structs.replace(
         layer, n=n, k=k, groups=groups,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 from axdnn.importance.base import Context, Progress, Scorer
-from axdnn.layers import ApproxModel, Calibration, LayerCoding, Recipe, build, fit_coding
+from axdnn.layers import ActivationCache, ApproxModel, Calibration, Recipe, build, fit_coding, outputs_of
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network
 
@@ -60,19 +60,18 @@ def ablation(
     circuits = [load_multiplier(c) if isinstance(c, str) else c for c in panel]
     exact = load_multiplier("exact")
     base = {name: fit_coding(calibration.samples[name], exact, recipe) for name in network.layer_names}
-    before = calibration.network_images
-    reference = _log_softmax(build(calibration, base, network, recipe), images)
-    values: dict[str, float] = {}
+    before, cache = calibration.network_images, ActivationCache(calibration)
     total = len(network.layer_names) * len(circuits)
-    for i, layer in enumerate(network.layer_names):
-        losses = []
-        for j, circuit in enumerate(circuits):
-            coding: LayerCoding = fit_coding(calibration.samples[layer], circuit, recipe)
-            approximate = build(calibration, {**base, layer: coding}, network, recipe)
-            losses.append(_divergence(reference, _log_softmax(approximate, images)))
+    models = [build(calibration, base, network, recipe, cache=cache)]
+    for layer in reversed(network.layer_names):  # what begins like its neighbour shares the most with it
+        for circuit in circuits:
+            coding = fit_coding(calibration.samples[layer], circuit, recipe)
+            models.append(build(calibration, {**base, layer: coding}, network, recipe, cache=cache))
             if progress is not None:
-                progress(f"ablation of {layer}", i * len(circuits) + j + 1, total)
-        values[layer] = sum(losses) / len(losses)
+                progress(f"calibrate for ablation of {layer}", len(models) - 1, total)
+    sums = _divergences(models, images, cache, progress)
+    losses = sums.view(len(network.layer_names), len(circuits)).flip(0).mean(dim=1) / len(images)
+    values = dict(zip(network.layer_names, losses.tolist(), strict=True))
     runs = 1 + total
     calibrated, calibration.network_images = calibration.network_images - before, before  # counted with this score
     return LayerScores(
@@ -85,9 +84,17 @@ def ablation(
     )
 
 
-def _log_softmax(model: ApproxModel, images: torch.Tensor) -> torch.Tensor:
-    return torch.log_softmax(torch.cat([model(part) for part in images.split(500)]).double().flatten(1), dim=1)
-
-
-def _divergence(reference: torch.Tensor, other: torch.Tensor) -> float:
-    return float((reference.exp() * (reference - other)).sum(dim=1).mean())
+def _divergences(
+    models: Sequence[ApproxModel], images: torch.Tensor, cache: ActivationCache, progress: Progress | None
+) -> torch.Tensor:
+    """Return the divergence of each model but the first from the first, summed over the images, float64."""
+    sums = torch.zeros(len(models), dtype=torch.float64)
+    done, reference = 0, torch.empty(0)
+    for i, outputs in outputs_of(models, images, cache):
+        found = torch.log_softmax(outputs.double().flatten(1), dim=1)
+        if i == 0:
+            reference, done = found, done + len(found)
+        sums[i] += (reference.exp() * (reference - found)).sum()
+        if progress is not None and i == len(models) - 1:
+            progress("ablation on images", done, len(images))
+    return sums[1:]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 
 import numpy as np
 import torch
 
+from axdnn.importance.batch_axis import BatchAxis, batch_axes
 from axdnn.quant import CapturedModel
 
 VALUES_AT_ONCE = 1 << 26
@@ -37,10 +39,10 @@ def conductance_of_all_layers(
         steps: intervals of the path; each image goes through the network at `steps + 1` Gauss-Legendre points.
 
     Yields:
-        (class, layer name -> `(b, *layer output shape)`), each layer's output before the activation function; the
-        images come in order, all classes of one group of images before the next group.
+        (class, name of a call of a layer -> `(b, *layer output shape)`), each output before the activation function;
+        see `CapturedModel.calls`. The images come in order, all classes of one group of images before the next group.
     """
-    at_once = images_at_once(model, images[:1], steps)
+    at_once, axes = images_at_once(model, images[:1], steps), batch_axes(model)
     images = images.detach()
     points = (1 + np.polynomial.legendre.leggauss(steps + 1)[0]) / 2
     for part in images.split(at_once):
@@ -50,21 +52,22 @@ def conductance_of_all_layers(
         with torch.enable_grad(), layer_outputs(model, values):
             outputs = model(path.detach().requires_grad_())
             goals = [outputs[:, target].sum() for target in classes]
+        reached = [value for value in values.values() if value.requires_grad]  # a first state does not see the input
         for i, target in enumerate(classes):
-            gradients = torch.autograd.grad(
-                goals[i], list(values.values()), retain_graph=i + 1 < len(goals), allow_unused=True
-            )
+            gradients = torch.autograd.grad(goals[i], reached, retain_graph=i + 1 < len(goals), allow_unused=True)
+            found = dict(zip((name for name, v in values.items() if v.requires_grad), gradients, strict=True))
             yield (
                 target,
                 {
-                    name: _along(value.detach(), gradient, len(part))
-                    for (name, value), gradient in zip(values.items(), gradients, strict=True)
+                    name: _along(axes[name], value.detach(), found.get(name), len(part))
+                    for name, value in values.items()
                 },
             )
 
 
-def _along(values: torch.Tensor, gradients: torch.Tensor | None, images: int) -> torch.Tensor:
+def _along(axis: BatchAxis, values: torch.Tensor, gradients: torch.Tensor | None, images: int) -> torch.Tensor:
     """Sum gradient times change of value over the intervals, the gradient at the start of each, as Captum does."""
+    values, gradients = axis.front(values), None if gradients is None else axis.front(gradients)
     if gradients is None:  # the layer does not reach the outputs
         return torch.zeros_like(values[:images])
     change = (values[images:] - values[:-images]) * gradients[:-images]
@@ -81,13 +84,14 @@ def images_at_once(model: CapturedModel, image: torch.Tensor, steps: int) -> int
 
 @contextmanager
 def layer_outputs(model: CapturedModel, values: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Collect the output of every layer; hooks go whatever happens."""
+    """Collect the output of every call of a layer; hooks go whatever happens."""
     handles = []
     try:
         for name in model.layer_names:
+            calls = cycle(node.name for node in model.calls(name))
 
-            def keep(_: object, __: object, output: torch.Tensor, name: str = name) -> None:
-                values[name] = output
+            def keep(_: object, __: object, output: torch.Tensor, calls: Iterator[str] = calls) -> None:
+                values[next(calls)] = output
 
             handles.append(model.layer(name).register_forward_hook(keep))
         yield

@@ -134,8 +134,8 @@ def conductance(
     sums = dict.fromkeys(model.layer_names, 0.0)
     done = 0
     for _, found in conductance_of_all_layers(model, images, classes, baseline=baseline, steps=steps):
-        for layer, each in found.items():
-            sums[layer] += float(AGGREGATIONS[aggregation](each).double().sum())
+        for call, each in found.items():
+            sums[model.nodes[call].layer_name] += float(AGGREGATIONS[aggregation](each).double().sum())
         done += len(next(iter(found.values()), ()))
         if progress is not None:
             progress("conductance", done, len(images) * len(classes))
@@ -226,21 +226,23 @@ def channel_conductance(
         progress: called with (message, done, total).
 
     Returns:
-        Layer name -> float64 `(output channels,)`, and how many images went through the network.
+        Layer name -> float64 `(output channels,)` for each layer with weights, and how many images went through the
+        network.
 
     Raises:
         InvalidInputError: as `conductance`.
     """
     classes = checked_classes(model, images, classes, steps, "abs_sum")
+    weighted = {node.layer_name for node in model.nodes.values() if node.is_layer and node.op != "matmul"}
     sums: dict[str, torch.Tensor] = {}
     done, total = 0, len(images) * len(classes)
     for _, found in conductance_of_all_layers(model, images, classes, baseline=baseline, steps=steps):
-        for layer, each in found.items():
-            channel = 1 if model.nodes[layer].op == "conv2d" else each.dim() - 1
-            size = each.abs().double().transpose(0, channel).flatten(1).sum(dim=1)
-            sums[layer] = sums.get(layer, torch.zeros_like(size)) + size
+        for call, each in found.items():
+            node = model.nodes[call]
+            size = each.abs().double().transpose(0, node.channel_dim).flatten(1).sum(dim=1)
+            sums[node.layer_name] = sums.get(node.layer_name, torch.zeros_like(size)) + size
         done += len(next(iter(found.values()), ()))
         if progress is not None:
             progress("conductance of neurons", done, total)
-    values = {layer: (sums[layer] / total).numpy() for layer in model.layer_names}
+    values = {layer: (sums[layer] / total).numpy() for layer in model.layer_names if layer in weighted}
     return values, 1 + len(images) * (steps + 1)

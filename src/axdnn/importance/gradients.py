@@ -22,6 +22,7 @@ import torch
 
 from axdnn.importance.all_layers import images_at_once, layer_outputs
 from axdnn.importance.base import Context, Progress, Scorer
+from axdnn.importance.batch_axis import batch_axes
 from axdnn.importance.conductance import AGGREGATIONS, Aggregation, checked_classes, grouped
 from axdnn.quant import CapturedModel
 from axdnn.records import InvalidInputError, LayerScores
@@ -109,6 +110,7 @@ def layer_integrated_gradients(
         steps: points on the path; an image goes through the network so many times for each layer, and once more.
     """
     images = images.detach()
+    axes = batch_axes(model)
     nodes, shares = np.polynomial.legendre.leggauss(steps)
     for part in images.split(images_at_once(model, images[:1], steps)):
         first = part[:1]
@@ -117,11 +119,12 @@ def layer_integrated_gradients(
         with torch.no_grad(), layer_outputs(model, values):
             model(torch.cat([part, start]))
         path_images = part.repeat(steps, *([1] * (part.dim() - 1)))
-        for layer in model.layer_names:
-            end, begin = values[layer][:-1], values[layer][-1:]
+        for call in values:
+            layer, value = model.nodes[call].layer_name, axes[call].front(values[call])
+            end, begin = value[:-1], value[-1:]
             change = end - begin
             path = torch.cat([begin + float((1 + node) / 2) * change for node in nodes]).requires_grad_()
-            outputs = _replaced(model, layer, path, path_images)
+            outputs = _replaced(model, call, axes[call].back(path), path_images)
             weights = torch.tensor(shares / 2, dtype=path.dtype)
             for target, gradient in zip(classes, _gradients(outputs, classes, [path]), strict=True):
                 along = gradient[0].unflatten(0, (steps, len(part)))
@@ -136,18 +139,21 @@ def gradient_x_activation(model: CapturedModel, images: torch.Tensor, classes: S
         images: `(n, ...)`; each goes through the network once.
         classes: output indices to attribute to.
     """
+    axes = batch_axes(model)
     for part in images.detach().split(images_at_once(model, images[:1], 0)):
         values: dict[str, torch.Tensor] = {}
         with torch.enable_grad(), layer_outputs(model, values):
             outputs = model(part.clone().requires_grad_())
         for target, gradients in zip(classes, _gradients(outputs, classes, list(values.values())), strict=True):
-            for (layer, value), gradient in zip(values.items(), gradients, strict=True):
-                yield layer, target, value.detach() * gradient
+            for (call, value), gradient in zip(values.items(), gradients, strict=True):
+                yield model.nodes[call].layer_name, target, axes[call].front(value.detach() * gradient)
 
 
-def _replaced(model: CapturedModel, layer: str, path: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Run the network with the outputs of one layer replaced; gradients begin there."""
-    handle = model.layer(layer).register_forward_hook(lambda *_: path)
+def _replaced(model: CapturedModel, call: str, path: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Run the network with the outputs of one call of a layer replaced; gradients begin there."""
+    layer = model.nodes[call].layer_name
+    calls = (node.name == call for node in model.calls(layer))
+    handle = model.layer(layer).register_forward_hook(lambda *_: path if next(calls) else None)
     try:
         with torch.enable_grad():
             result: torch.Tensor = model(images)
@@ -165,8 +171,10 @@ def _gradients(
         if not goal.requires_grad:
             yield [torch.zeros_like(v) for v in inputs]
             continue
-        found = torch.autograd.grad(goal, inputs, retain_graph=i + 1 < len(classes), allow_unused=True)
-        yield [torch.zeros_like(v) if g is None else g for v, g in zip(inputs, found, strict=True)]
+        reached = [v for v in inputs if v.requires_grad]
+        found = iter(torch.autograd.grad(goal, reached, retain_graph=i + 1 < len(classes), allow_unused=True))
+        each = [next(found) if v.requires_grad else None for v in inputs]
+        yield [torch.zeros_like(v) if g is None else g for v, g in zip(inputs, each, strict=True)]
 
 
 def _is_tensor(value: object) -> bool:

@@ -49,13 +49,13 @@ def plain_arithmetic(device: torch.device) -> Iterator[None]:
 def float32_is_ieee(device: torch.device) -> bool:
     """Whether float32 products on `device` are computed in float32, with autocast left aside.
 
-    `torch.set_float32_matmul_precision("medium")` and its relatives let a backend drop mantissa bits; TF32 is the
-    default of CUDA convolutions. Then the factorised path uses float64.
+    `torch.set_float32_matmul_precision("medium")` and its relatives let a backend drop mantissa bits (TF32, bfloat16).
+    Then the factorised path uses float64. On a GPU only matrix products are asked for: convolutions, whose default
+    there is TF32, are unfolded.
     """
     backends = torch.backends
     cpu = device.type == "cpu"
-    products = (backends.mkldnn.matmul, backends.mkldnn.conv) if cpu else (backends.cuda.matmul, backends.cudnn.conv)
+    products = (backends.mkldnn.matmul, backends.mkldnn.conv) if cpu else (backends.cuda.matmul,)
     if not all(hasattr(product, "fp32_precision") for product in products):  # torch before 2.9
-        return cpu and torch.get_float32_matmul_precision() == "highest"
-    allowed = ("none", "ieee") if cpu else ("ieee",)
-    return all(product.fp32_precision in allowed for product in products)
+        return torch.get_float32_matmul_precision() == "highest"
+    return all(product.fp32_precision in ("none", "ieee") for product in products)

@@ -18,7 +18,8 @@ from axdnn.kernels.factorised import (
 from axdnn.kernels.int8 import conv2d_int8, int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native_calls import conv2d_native
-from axdnn.kernels.plan import Path, explain
+from axdnn.kernels.native_products import Steps
+from axdnn.kernels.plan import DIGITS, Path, explain
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
 from axdnn.multipliers import load_multiplier
@@ -60,34 +61,38 @@ def approx_conv2d(
         InvalidInputError: wrong dtype, shape, or parameter.
         UnknownNameError: no multiplier of that name.
     """
+    steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
+    if torch.compiler.is_compiling():
+        from axdnn.kernels.traced import traced_conv2d  # loads torch's compiler
+
+        return traced_conv2d(x_codes, w_codes, multiplier, steps, groups, pad_code, path, terms)
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
-    steps = _pair("stride", stride, 1), _pair("padding", padding, 0), _pair("dilation", dilation, 1)
-    _check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
+    check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
     check_pad_code(pad_code, multiplier.a_signed)
-    x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
-    pad_row = pad_code + (128 if multiplier.a_signed else 0)
-    (stride_h, stride_w), (pad_h, pad_w), dilations = steps
-    if pad_h or pad_w:
-        x = functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad_row)
-    kinds = None if terms is None else check_terms(terms, w[0].numel(), groups)
+    window = Steps(*steps, groups, pad_code)
+    kinds = None if terms is None else check_terms(terms, w_codes[0].numel(), groups, x_codes.device)
     if kinds is not None:
-        return _with_terms(multiplier, x, w_codes, kinds, (stride_h, stride_w), dilations, path)
-    return _conv(multiplier, x, w, (stride_h, stride_w), dilations, groups, path)
+        return _with_terms(multiplier, x_codes, w_codes, kinds, window, path)
+    return _conv(multiplier, x_codes, w_codes, window, path)
+
+
+def _padded_rows(x_codes: torch.Tensor, multiplier: Multiplier, steps: Steps) -> torch.Tensor:
+    """Return the row numbers of the input with its border."""
+    pad_h, pad_w = steps.padding
+    x = table_index(x_codes, multiplier.a_signed)
+    pad_row = steps.pad_code + (128 if multiplier.a_signed else 0)
+    return functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=pad_row) if pad_h or pad_w else x
 
 
 def _with_terms(
-    multiplier: Multiplier,
-    x: torch.Tensor,
-    w_codes: torch.Tensor,
-    terms: torch.Tensor,
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    path: Path,
+    multiplier: Multiplier, x_codes: torch.Tensor, w_codes: torch.Tensor, terms: torch.Tensor, steps: Steps, path: Path
 ) -> torch.Tensor:
-    """Convolve padded row numbers with weight codes whose terms `(groups, k)` are of several kinds."""
+    """Convolve codes whose terms `(groups, k)` are of several kinds."""
     groups, dtype = len(terms), terms_dtype(multiplier, w_codes[0].numel())
+    stride, dilation = steps.stride, steps.dilation
+    x = _padded_rows(x_codes, multiplier, steps)
     if path == "reference":
         w = table_index(w_codes, multiplier.w_signed)
         rows, kinds = (x.cpu().numpy(), w.cpu().numpy()), terms.cpu().numpy()
@@ -96,38 +101,37 @@ def _with_terms(
     approximate, exact, others = split_weights(w_codes, terms)
     total = torch.zeros((), dtype=torch.int64, device=x.device)
     for circuit, codes in ((multiplier, approximate), (exact_of(multiplier), exact)):
-        w = table_index(codes, multiplier.w_signed)
-        total = total + _conv(circuit, x, w, stride, dilation, groups, path if circuit is multiplier else "auto")
+        total = total + _conv(circuit, x_codes, codes, steps, path if circuit is multiplier else "auto")
     return (total - surplus_conv2d(multiplier, x, others, w_codes.shape, stride, dilation)).to(dtype)
 
 
 def _conv(
-    multiplier: Multiplier,
-    x: torch.Tensor,
-    w: torch.Tensor,
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    groups: int,
-    path: Path,
+    multiplier: Multiplier, x_codes: torch.Tensor, w_codes: torch.Tensor, steps: Steps, path: Path
 ) -> torch.Tensor:
-    c_out, c_group, kernel_h, kernel_w = w.shape
-    out_h, out_w = conv_output_size(x, w, stride, dilation)
-    k, batch = c_group * kernel_h * kernel_w, x.shape[0]
+    stride, padding, dilation, groups, _ = steps
+    c_out, c_group, kernel_h, kernel_w = w_codes.shape
+    out_h, out_w = conv_output_size(x_codes, w_codes, stride, dilation, padding)
+    k, batch = c_group * kernel_h * kernel_w, x_codes.shape[0]
     dtype = accumulator_dtype(multiplier, k)
-    window = kernel_h * kernel_w
-    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(x.device), window=window,
-                   groups=groups, inputs=x.numel())  # fmt: skip
+    window, device = kernel_h * kernel_w, x_codes.device
+    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(device), window=window,
+                   groups=groups, inputs=x_codes.numel())  # fmt: skip
     if 0 in (batch, c_out, k):
-        return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=x.device)
+        return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=device)
     if plan.path.startswith("native"):
-        return conv2d_native(multiplier, x, w, stride, dilation, groups, plan.path)
+        return conv2d_native(multiplier, x_codes, w_codes, steps, plan.path)
+    x, w = _padded_rows(x_codes, multiplier, steps), table_index(w_codes, multiplier.w_signed)
     x = x.contiguous()
     if plan.path == "reference":
         sums = conv2d_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy(), stride, dilation, groups)
         return torch.from_numpy(sums).to(x.device, dtype)
     with plain_arithmetic(x.device):
+        if plan.path == "triton":
+            from axdnn.kernels.triton_lookup import conv2d_triton  # Triton is loaded where it is used
+
+            return conv2d_triton(multiplier, x, w, stride, dilation, groups, (out_h, out_w), dtype)
         factors = torch_factors(multiplier) if plan.path == "factorised" else None
-        digits = int8_factors(multiplier) if plan.floats == "int8" else None
+        digits = int8_factors(multiplier) if plan.floats in DIGITS else None
         if digits is not None and groups == 1:
             return conv2d_int8(digits, x, w, stride, dilation, (out_h, out_w), dtype)
         if (
@@ -185,9 +189,14 @@ def _pair(name: str, value: int | tuple[int, int], low: int) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def _check_conv_shapes(
+def check_conv_shapes(
     x: torch.Tensor, w: torch.Tensor, groups: int, padding: tuple[int, int], dilation: tuple[int, int]
 ) -> None:
+    """Check that a window fits the padded input and the groups divide the channels.
+
+    Raises:
+        InvalidInputError: they do not.
+    """
     if x.dim() != 4 or w.dim() != 4:
         raise InvalidInputError(
             "`x_codes` (b, c_in, h, w) and `w_codes` (c_out, c_in / groups, kh, kw) must have 4 dimensions, "

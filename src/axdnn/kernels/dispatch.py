@@ -12,7 +12,7 @@ from axdnn.kernels.factorised import matmul_factorised, torch_factors
 from axdnn.kernels.int8 import int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native_calls import matmul_native
-from axdnn.kernels.plan import Path, explain
+from axdnn.kernels.plan import DIGITS, Path, explain
 from axdnn.kernels.reference import matmul_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
 from axdnn.multipliers import load_multiplier
@@ -45,24 +45,18 @@ def approx_matmul(
         InvalidInputError: wrong dtype, wrong rank, or different k.
         UnknownNameError: no multiplier of that name.
     """
+    if torch.compiler.is_compiling():
+        from axdnn.kernels.traced import traced_matmul  # loads torch's compiler
+
+        return traced_matmul(x_codes, w_codes, multiplier, path, terms)
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
-    if x_codes.dim() < 2 or w_codes.dim() < 2 or x_codes.shape[-1] != w_codes.shape[-1]:
-        raise InvalidInputError(
-            "`x_codes` (..., m, k) and `w_codes` (..., n, k) must have the same k, "
-            f"but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
-        )
-    try:
-        lead = torch.broadcast_shapes(x_codes.shape[:-2], w_codes.shape[:-2])
-    except RuntimeError as error:
-        raise InvalidInputError(
-            f"leading dimensions must broadcast, but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
-        ) from error
-    x, w = table_index(x_codes, multiplier.a_signed), table_index(w_codes, multiplier.w_signed)
+    lead = product_shape(x_codes, w_codes)[:-2]
+    x, w = x_codes, w_codes
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]
     one = math.prod(w.shape[:-2]) == 1
-    kinds = None if terms is None else check_terms(terms, k)
+    kinds = None if terms is None else check_terms(terms, k, device=x.device)
     if kinds is not None:
         if not one:
             raise InvalidInputError(f"`terms` needs one weight matrix, but `w_codes` has shape {tuple(w_codes.shape)}")
@@ -74,6 +68,26 @@ def approx_matmul(
     x3 = x.expand(*lead, m, k).reshape(math.prod(lead), m, k)
     w3 = w.expand(*lead, n, k).reshape(math.prod(lead), n, k)
     return _grouped(multiplier, x3, w3, path).reshape(*lead, m, n)
+
+
+def product_shape(x_codes: torch.Tensor, w_codes: torch.Tensor) -> tuple[int, ...]:
+    """Return `(..., m, n)` of the product of codes `(..., m, k)` and `(..., n, k)`.
+
+    Raises:
+        InvalidInputError: too few dimensions, different k, or leading dimensions that do not broadcast.
+    """
+    if x_codes.dim() < 2 or w_codes.dim() < 2 or x_codes.shape[-1] != w_codes.shape[-1]:
+        raise InvalidInputError(
+            "`x_codes` (..., m, k) and `w_codes` (..., n, k) must have the same k, "
+            f"but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
+        )
+    try:
+        lead = torch.broadcast_shapes(x_codes.shape[:-2], w_codes.shape[:-2])
+    except RuntimeError as error:
+        raise InvalidInputError(
+            f"leading dimensions must broadcast, but got {tuple(x_codes.shape)} and {tuple(w_codes.shape)}"
+        ) from error
+    return (*lead, x_codes.shape[-2], w_codes.shape[-2])
 
 
 def _with_terms(
@@ -99,23 +113,28 @@ def terms_dtype(multiplier: Multiplier, k: int) -> torch.dtype:
 
 
 def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Path) -> torch.Tensor:
-    """Products for row numbers `(g, m, k)` and column numbers `(g, n, k)`."""
+    """Products for codes `(g, m, k)` and `(g, n, k)`."""
     groups, m, k = x.shape
     n = w.shape[1]
     dtype = accumulator_dtype(multiplier, k)
     plan = explain(multiplier, groups * m, k, n, path, str(x.device), groups=groups)
     if 0 in (groups, m, k, n):
         return torch.zeros(groups, m, n, dtype=dtype, device=x.device)
+    if plan.path.startswith("native"):
+        return matmul_native(multiplier, x, w, plan.path)
+    x, w = table_index(x, multiplier.a_signed), table_index(w, multiplier.w_signed)
     if plan.path == "reference":
         sums = matmul_reference(multiplier.table, x.cpu().numpy(), w.cpu().numpy())
         return torch.from_numpy(sums).to(x.device, dtype)
-    if plan.path.startswith("native"):
-        return matmul_native(multiplier, x, w, plan.path)
     with plain_arithmetic(x.device):
+        if plan.path == "triton":
+            from axdnn.kernels.triton_lookup import matmul_triton  # Triton is loaded where it is used
+
+            return matmul_triton(multiplier, x, w, dtype)
         if plan.path == "lookup":
             return matmul_lookup(multiplier, x, w, dtype)
         factors, digits = torch_factors(multiplier), int8_factors(multiplier)
         assert factors is not None
-        if plan.floats == "int8" and digits is not None:
+        if plan.floats in DIGITS and digits is not None:
             return matmul_int8(digits, x, w, dtype)
         return matmul_factorised(factors, x, w, getattr(torch, plan.floats), dtype)

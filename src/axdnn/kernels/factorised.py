@@ -135,10 +135,16 @@ def conv2d_factorised(
 
 
 def conv_output_size(
-    x: torch.Tensor, w: torch.Tensor, stride: tuple[int, int], dilation: tuple[int, int]
+    x: torch.Tensor,
+    w: torch.Tensor,
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: tuple[int, int] = (0, 0),
 ) -> tuple[int, int]:
-    """Return the output height and width of a convolution over an already padded input."""
-    sizes = [(x.shape[2 + i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
+    """Return the output height and width of a convolution."""
+    sizes = [
+        (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)
+    ]
     return sizes[0], sizes[1]
 
 

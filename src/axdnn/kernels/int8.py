@@ -7,7 +7,7 @@ the result; where that is int32 the sum itself is proven to fit, and what wraps 
 2^32).
 oneDNN's int8 product (`torch._int_mm`) is exact where the processor adds four byte products at once in 32 bits (VNNI,
 AMX); older ones add pairs in 16 bits and saturate, so the path is taken only after a check of flags and of the worst
-operands.
+operands. On a GPU the digits are multiplied by `device_digits`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from axdnn.kernels.device_digits import digit_product
 from axdnn.kernels.factorised import factor_arrays
 from axdnn.records import Multiplier
 
@@ -83,6 +84,8 @@ def int8_factors(multiplier: Multiplier) -> Int8Factors | None:
         if max(np.abs(left).max(), np.abs(right).max()) >= 2**31:
             return None
         centre = (int(left.min()) + int(left.max()) + 1) // 2
+        if len(_digits(left - centre)) == len(_digits(left)):
+            centre = 0  # a shift costs a pass over the weights
         shift += unit_f * unit_g * centre * right
         for d, a in enumerate(_digits(left - centre)):
             for e, b in enumerate(_digits(right)):
@@ -119,7 +122,8 @@ def _table(columns: list[np.ndarray]) -> torch.Tensor:
 def matmul_int8(factors: Int8Factors, x: torch.Tensor, w: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Sum products over k for row numbers `x` `(g, m, k)` and column numbers `w` `(g, n, k)`, both uint8."""
     groups, m, k = x.shape
-    out = torch.empty(groups, m, w.shape[1], dtype=dtype)
+    out = torch.empty(groups, m, w.shape[1], dtype=dtype, device=x.device)
+    factors = _on(factors, x.device)
     for i in range(groups):
         weights = [(group, _weights(group, w[i])) for group in factors.groups]
         constant = factors.shift[w[i].long()].sum(dim=1)
@@ -149,7 +153,8 @@ def conv2d_int8(
     flat = w.permute(0, 2, 3, 1).reshape(len(w), -1)
     weights = [(group, _weights(group, flat)) for group in factors.groups]
     constant = factors.shift[flat.long()].sum(dim=1)
-    out = torch.empty(batch, len(w), *size, dtype=dtype)
+    out = torch.empty(batch, len(w), *size, dtype=dtype, device=x.device)
+    factors = _on(factors, x.device)
     window = size[0] * size[1] * flat.shape[1] * max((g.f.shape[1] for g in factors.groups), default=1)
     step = max(1, ROWS_AT_ONCE // max(1, window))
     for first in range(0, batch, step):
@@ -192,12 +197,22 @@ def _sum(
         for begin in range(0, left.shape[1], TERMS_IN_INT32):
             end = begin + TERMS_IN_INT32
             part = left if begin == 0 and end >= left.shape[1] else left[:, begin:end]
-            product = torch._int_mm(_plain(part), right[begin:end])
+            product = _product(_plain(part), right[begin:end])
             if total is None:
                 total = product.to(dtype).mul_(_wrapped(scale, dtype)) if scale != 1 else product.to(dtype)
             else:
                 total.add_(product, alpha=_wrapped(scale, dtype))
     return start.expand(rows, -1) if total is None else total
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Multiply int8 matrices in int32."""
+    return torch._int_mm(left, right) if left.device.type == "cpu" else digit_product(left, right)
+
+
+def _on(factors: Int8Factors, device: torch.device) -> Int8Factors:
+    groups = (DigitGroup(scale, f.to(device), g.to(device)) for scale, f, g in factors.groups)
+    return Int8Factors(tuple(groups), factors.shift.to(device), factors.pairs)
 
 
 def _wrapped(scale: int, dtype: torch.dtype) -> int:
@@ -210,4 +225,4 @@ def _plain(matrix: torch.Tensor) -> torch.Tensor:
     rows, columns = matrix.shape
     if matrix.stride() == (columns, 1) or matrix.numel() == 0:
         return matrix
-    return torch.empty(rows, columns, dtype=matrix.dtype).copy_(matrix)
+    return torch.empty(rows, columns, dtype=matrix.dtype, device=matrix.device).copy_(matrix)

@@ -31,8 +31,9 @@ from axdnn.kernels.int8 import conv2d_int8, int8_factors, int8_is_exact, matmul_
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native import has_permutes, native_variants
 from axdnn.kernels.native_tables import native_table
+from axdnn.kernels.plan import native_parts
 from axdnn.kernels.rates import Costs, Rates, shipped_rates
-from axdnn.kernels.work import Size, Work, digits_work, floats_work, int8_work, lookup_work, planes_work
+from axdnn.kernels.work import Size, Work, digits_work, floats_work, int8_work, lookup_work
 from axdnn.records import Multiplier
 
 Progress = Callable[[str, int, int], None]
@@ -179,7 +180,7 @@ def _native_jobs(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, stride: 
     if digits is not None and digits.groups:
         yield _Job(digits_work(size, digits.pairs, len(digits.groups)), run("native_factorised"), True)
     elif table is not None and table.exact is None:
-        yield _Job(planes_work(size, table.planes.count), run("native_lookup"), True)
+        yield _Job(native_parts(circuit, size)["native_lookup"][0], run("native_lookup"), True)
 
 
 def _torch_jobs(

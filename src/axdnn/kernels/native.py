@@ -3,7 +3,8 @@
 Sums are modulo 2^32, so these paths are taken only where the result provably fits int32. Without the compiled library
 (a source install without a compiler, another platform) everything runs on the paths of torch, and one warning says so.
 
-The environment variable `AXDNN_NATIVE` picks a variant (`amx`, `vnni`, `avx2`, `portable`) or switches all off (`off`).
+The environment variable `AXDNN_NATIVE` picks a variant (`amx`, `vnni`, `avxvnni`, `avx2`, `portable`) or switches all
+off (`off`).
 """
 
 from __future__ import annotations
@@ -12,28 +13,31 @@ import ctypes
 import importlib.util
 import os
 import warnings
-from ctypes import POINTER, byref, c_float, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
 from functools import cache
-
-import torch
 
 from axdnn.records import InvalidInputError
 
-VARIANTS = ("portable", "avx2", "vnni", "amx")
-INTERFACE = 3
+VARIANTS = ("portable", "avx2", "avxvnni", "vnni", "amx")
+INTERFACE = 4
 
 
 _SIZES = (
     "batch", "height", "width", "channels", "outputs", "kernel_h", "kernel_w", "out_h", "out_w", "stride_h", "stride_w",
-    "dilation_h", "dilation_w", "groups",
+    "dilation_h", "dilation_w", "groups", "pad_h", "pad_w", "pad", "x_batch", "x_channel", "x_row", "x_column",
+    "w_output", "w_channel", "w_row", "w_column",
 )  # fmt: skip
 
 
-class _Shape(ctypes.Structure):
+class Shape(ctypes.Structure):
+    """A convolution, and how its operands lie in memory."""
+
     _fields_ = [(name, c_int64) for name in _SIZES]
 
 
-class _Digits(ctypes.Structure):
+class Digits(ctypes.Structure):
+    """A table as digit pairs: pointers to what `native_products.NativeDigits` keeps."""
+
     _fields_ = [("groups", c_int64), *((name, c_void_p) for name in ("sizes", "scales", "f", "g", "shift"))]
 
 
@@ -47,37 +51,6 @@ class Addend(ctypes.Structure):
     """What turns a stored byte into a real value."""
 
     _fields_ = [("zero", c_float), ("scale", c_float), ("flip", c_int32)]
-
-
-class NativeDigits:
-    """A table as digit pairs, laid out for the native kernels.
-
-    Args:
-        sizes: pairs of each scale, int64 `(s,)`.
-        scales: int32 `(s,)`, modulo 2^32.
-        f: by activation, int8 `(pairs, 256)`.
-        g: by weight, int8 `(pairs, 256)`.
-        shift: added for each weight, int32 `(256,)`, modulo 2^32.
-    """
-
-    def __init__(
-        self, sizes: torch.Tensor, scales: torch.Tensor, f: torch.Tensor, g: torch.Tensor, shift: torch.Tensor
-    ) -> None:
-        self._kept = tuple(t.contiguous() for t in (sizes, scales, f, g, shift))
-        self.struct = _Digits(len(sizes), *(t.data_ptr() for t in self._kept))
-
-
-class NativePlanes:
-    """A table as bytes of its entries, laid out for the native kernels.
-
-    Args:
-        planes: `(256 w, count, 256 x)` uint8, lowest byte first, one or two of them.
-        base: what is added for each weight, int32 `(256,)`.
-    """
-
-    def __init__(self, planes: torch.Tensor, base: torch.Tensor) -> None:
-        self.planes, self.base = planes.contiguous(), base.contiguous()
-        self.count = planes.shape[1]
 
 
 @cache
@@ -100,11 +73,12 @@ def _library() -> ctypes.CDLL | None:
         )
         return None
     library.axdnn_conv_digits.argtypes = [
-        POINTER(_Shape), c_void_p, c_void_p, POINTER(_Digits), c_void_p, c_int32, c_int32
+        POINTER(Shape), c_void_p, c_void_p, POINTER(Digits), c_void_p, c_int32, c_int32
     ]  # fmt: skip
     library.axdnn_conv_lookup.argtypes = [
-        POINTER(_Shape), c_void_p, c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_int32, c_int32
+        POINTER(Shape), c_void_p, c_void_p, c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_int32, c_int32, c_int32
     ]  # fmt: skip
+    library.axdnn_conv_rows.argtypes = [POINTER(Shape), c_void_p, c_void_p, c_void_p, c_void_p, c_int32, c_int32]
     library.axdnn_requantise.argtypes = [
         c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Coding), c_void_p, c_int32, c_int32
     ]  # fmt: skip
@@ -158,92 +132,6 @@ def has_permutes() -> bool:
     """Whether look-ups use byte permutes (AVX-512 VBMI)."""
     library = _library()
     return library is not None and "vnni" in native_variants() and bool(library.axdnn_has_permutes())
-
-
-def conv_digits(
-    digits: NativeDigits,
-    x: torch.Tensor,
-    w: torch.Tensor,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    groups: int = 1,
-    variant: str | None = None,
-) -> torch.Tensor:
-    """Convolve by digit products, modulo 2^32.
-
-    Args:
-        digits: of the table.
-        x: padded row numbers, uint8 `(b, h, w, c)`.
-        w: column numbers, uint8 `(o, kh, kw, c / groups)`.
-        stride: of the window.
-        dilation: inside the window.
-        groups: divides both channel counts.
-        variant: one of `native_variants()`; the fastest by default.
-
-    Returns:
-        int32 `(b, h_out, w_out, o)`.
-    """
-    b, h, width, c = x.shape
-    shape = _shape((b, c, h, width), (w.shape[0], w.shape[1], w.shape[2]), stride, dilation, groups)
-    out = torch.empty(b, shape.out_h, shape.out_w, w.shape[0], dtype=torch.int32)
-    x, w = x.contiguous(), w.contiguous()
-    error = native_library().axdnn_conv_digits(
-        byref(shape),
-        x.data_ptr(),
-        w.data_ptr(),
-        byref(digits.struct),
-        out.data_ptr(),
-        variant_number(variant),
-        torch.get_num_threads(),
-    )
-    check_error(error, "axdnn_conv_digits")
-    return out
-
-
-def conv_lookup(
-    table: NativePlanes,
-    x: torch.Tensor,
-    w: torch.Tensor,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    groups: int = 1,
-    out: torch.Tensor | None = None,
-    permutes: bool | None = None,
-) -> torch.Tensor:
-    """Convolve by look-ups, modulo 2^32.
-
-    Args:
-        table: bytes of the entries.
-        x: padded row numbers, uint8 `(b, c, h, w)`.
-        w: column numbers, uint8 `(o, c / groups, kh, kw)`.
-        stride: of the window.
-        dilation: inside the window.
-        groups: divides both channel counts.
-        out: int32 `(b, h_out, w_out, o)`, contiguous, to add to; zeros by default.
-        permutes: whether to use byte permutes; by default where the processor has them.
-
-    Returns:
-        int32 `(b, h_out, w_out, o)`.
-    """
-    shape = _shape(tuple(x.shape), (w.shape[0], w.shape[2], w.shape[3]), stride, dilation, groups)
-    if out is None:
-        out = torch.zeros(x.shape[0], shape.out_h, shape.out_w, w.shape[0], dtype=torch.int32)
-    x, w = x.contiguous(), w.contiguous()
-    fast = has_permutes() if permutes is None else permutes
-    error = native_library().axdnn_conv_lookup(
-        byref(shape), x.data_ptr(), w.data_ptr(), table.planes.data_ptr(), table.count, table.base.data_ptr(),
-        out.data_ptr(), VARIANTS.index("vnni" if fast else "portable"), torch.get_num_threads(),
-    )  # fmt: skip
-    check_error(error, "axdnn_conv_lookup")
-    return out
-
-
-def _shape(
-    x: tuple[int, ...], w: tuple[int, int, int], stride: tuple[int, int], dilation: tuple[int, int], groups: int
-) -> _Shape:
-    """Return the shape record for an input `(b, c, h, w)` and weights `(o, kh, kw)`."""
-    out = [(x[2 + i] - dilation[i] * (w[1 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
-    return _Shape(x[0], x[2], x[3], x[1], *w, *out, *stride, *dilation, groups)
 
 
 def check_error(error: int, name: str) -> None:

@@ -1,62 +1,69 @@
-"""Products and convolutions of row and column numbers by the native kernels, in the layouts they like."""
+"""Products and convolutions of codes by the native kernels: which of them, and in which layouts."""
 
 from __future__ import annotations
 
 import torch
 
-from axdnn.kernels.native import conv_digits, conv_lookup
+from axdnn.kernels.native import has_permutes, native_variants
+from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows
 from axdnn.kernels.native_tables import native_digits, native_table
 from axdnn.records import Multiplier
 
+# Nanoseconds of one core, for choosing only: a row of 256 products laid out, a product added from it, a product found
+# byte by byte (by the bytes of an entry), by variant of the processor.
+LAY_OUT_NS = {True: 16.0, False: 32.0}
+ADD_NS = {True: 1 / 30, False: 1 / 12}
+FIND_NS = {True: {1: 1 / 36, 2: 1 / 21}, False: {1: 1 / 2.5, 2: 1 / 1.9}}
+
 
 def matmul_native(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: str) -> torch.Tensor:
-    """Sum products over k for row numbers `x` `(g, m, k)` and column numbers `w` `(g, n, k)`, both uint8; int32."""
+    """Sum products over k for codes `x` `(g, m, k)` and `w` `(g, n, k)`; int32 `(g, m, n)`."""
     groups, m, k = x.shape
     n = w.shape[1]
     out = [
-        _convolve(multiplier, x[i].view(1, 1, m, k).permute(0, 3, 1, 2), w[i].view(n, k, 1, 1), path).view(m, n)
+        _convolve(multiplier, x[i].view(1, m, 1, k).permute(0, 3, 1, 2), w[i].view(n, k, 1, 1), path).view(m, n)
         for i in range(groups)
     ]
     return out[0].unsqueeze(0) if groups == 1 else torch.stack(out)
 
 
-def conv2d_native(
-    multiplier: Multiplier,
-    x: torch.Tensor,
-    w: torch.Tensor,
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    groups: int,
-    path: str,
-) -> torch.Tensor:
-    """Convolve padded row numbers `x` `(b, c, h, w)` with column numbers `w` `(o, c / groups, kh, kw)`, both uint8.
+def conv2d_native(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps, path: str) -> torch.Tensor:
+    """Convolve codes `x` `(b, c, h, w)` with codes `w` `(o, c / groups, kh, kw)`.
 
     Returns:
         int32 `(b, o, h_out, w_out)`, channels innermost in memory.
     """
-    if tuple(w.shape[2:]) == (1, 1) and stride != (1, 1):  # what the stride leaves out is not laid out either
-        x, stride = x[:, :, :: stride[0], :: stride[1]], (1, 1)
-    return _convolve(multiplier, x, w, path, stride, dilation, groups).permute(0, 3, 1, 2)
+    if tuple(w.shape[2:]) == (1, 1) and steps.stride != (1, 1) and steps.padding == (0, 0):
+        x = x[:, :, :: steps.stride[0], :: steps.stride[1]]  # what the stride leaves out is not laid out either
+        steps = steps._replace(stride=(1, 1))
+    return _convolve(multiplier, x, w, path, steps).permute(0, 3, 1, 2)
 
 
 def _convolve(
-    multiplier: Multiplier,
-    x: torch.Tensor,
-    w: torch.Tensor,
-    path: str,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    groups: int = 1,
+    multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: str, steps: Steps = Steps()
 ) -> torch.Tensor:
-    """Return int32 `(b, h_out, w_out, o)` for `x` `(b, c, h, w)` and `w` `(o, c / groups, kh, kw)`."""
-    steps = (stride, dilation, groups)
+    """Return int32 `(b, h_out, w_out, o)`."""
     if path == "native_factorised":
         digits = native_digits(multiplier)
         assert digits is not None
-        return conv_digits(digits, x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1), *steps)
+        return conv_digits(digits, x, w, steps)
     table = native_table(multiplier)
     assert table is not None
-    exact = None
-    if table.exact is not None:
-        exact = conv_digits(table.exact, x.permute(0, 2, 3, 1), w.permute(0, 2, 3, 1), *steps)
-    return conv_lookup(table.planes, x, w, *steps, out=exact)
+    pixels = x.shape[0] * x.shape[2] * x.shape[3] // (steps.stride[0] * steps.stride[1])
+    if rows_pay(table.planes.count, pixels, w.shape[0] // steps.groups):
+        return conv_rows(table.entries, x, w, steps)
+    exact = None if table.exact is None else conv_digits(table.exact, x, w, steps)
+    return conv_lookup(table.planes, x, w, steps, out=exact)
+
+
+def rows_pay(count: int, pixels: int, outputs: int) -> bool:
+    """Whether rows of products, laid out once for all pixels, are cheaper than finding each product.
+
+    Args:
+        count: bytes of an entry.
+        pixels: of the input, fewer by the stride.
+        outputs: of one group.
+    """
+    fast = "vnni" in native_variants()
+    rows = LAY_OUT_NS[fast] + pixels * ADD_NS[fast]
+    return outputs >= 8 and rows < pixels * FIND_NS[has_permutes()][count]

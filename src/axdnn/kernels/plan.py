@@ -12,18 +12,24 @@ import torch
 from axdnn.kernels.bounds import float32_is_ieee
 from axdnn.kernels.calibration import rates
 from axdnn.kernels.codes import accumulator_dtype
+from axdnn.kernels.device_digits import digit_type
+from axdnn.kernels.device_rates import device_digits_s, device_floats_s, device_lookup_s, triton_runs, triton_s
 from axdnn.kernels.factorised import chunks_needed, one_chunk, torch_factors
 from axdnn.kernels.int8 import int8_factors, int8_is_exact
-from axdnn.kernels.native import native_variants
+from axdnn.kernels.native import has_permutes, native_variants
+from axdnn.kernels.native_calls import rows_pay
 from axdnn.kernels.native_tables import native_table
-from axdnn.kernels.rates import ELSEWHERE, Rates, reference_s
+from axdnn.kernels.rates import Rates, reference_s
 from axdnn.kernels.terms import exact_of
-from axdnn.kernels.work import Size, Work, digits_work, floats_work, int8_work, lookup_work, planes_work
+from axdnn.kernels.work import Size, Work, digits_work, floats_work, int8_work, lookup_work, planes_work, rows_work
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier
 
-Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup"]
-PATHS: tuple[Path, ...] = ("auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup")
+Path = Literal["auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup", "triton"]
+DIGITS = ("int8", "float16")  # types of products that are products of digits
+PATHS: tuple[Path, ...] = (
+    "auto", "reference", "factorised", "lookup", "native_factorised", "native_lookup", "triton",
+)  # fmt: skip
 
 
 class Plan(NamedTuple):
@@ -31,13 +37,14 @@ class Plan(NamedTuple):
 
     Attributes:
         path: one of `PATHS` but `auto`.
-        floats: type of the products: `float32`, `float64`, `int8` (digits of factors, summed in int32), `int32`
-            (entries looked up by the native kernels), or `int64` for the reference.
+        floats: type of the products: `float32`, `float64`, `int8` or `float16` (digits of factors, summed in int32),
+            `int32` (entries looked up by the native kernels or by Triton), or `int64` for the reference.
         rank: terms per product in the factorised paths, else None.
         result: `int32` if proven to fit, else `int64`.
         reason: a sentence.
         predicted_s: path -> predicted seconds with the threads that torch uses.
-        rates: what they are predicted from: `measured` on this machine, or `shipped`.
+        rates: what they are predicted from: `measured` on this machine, `shipped`, or `device` (a GPU: orders of
+            magnitude that nobody measured).
     """
 
     path: str
@@ -94,28 +101,43 @@ def explain(
         raise InvalidInputError(f"`path` must be one of {', '.join(PATHS)}, but got {path!r}")
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     size = Size(-(-m // max(groups, 1)), k, n, groups, window, m * k // window if inputs is None else inputs)
-    on = rates(torch.get_num_threads()) if device == "cpu" else ELSEWHERE
-    here = _Here(device, float32_is_ieee(torch.device(device)), native_variants(), int8_is_exact())
-    return _planned(multiplier, size, path, here, on)
+    cpu = device == "cpu"
+    kind = digit_type(torch.device(device)) if not cpu else "int8" if int8_is_exact() else None
+    here = _Here(device, float32_is_ieee(torch.device(device)), native_variants() if cpu else (), kind,
+                 triton_runs(device) and (path == "triton" or not cpu))  # fmt: skip
+    return _planned(multiplier, size, path, here, rates(torch.get_num_threads()) if cpu else None)
 
 
 class _Here(NamedTuple):
-    """What decides which paths there are."""
+    """What decides which paths there are.
+
+    Attributes:
+        device: torch device.
+        ieee: whether float32 products are computed in float32.
+        variants: of the native kernels.
+        digits: type of torch's products of digits, or None.
+        triton: whether the Triton kernel is a candidate.
+    """
 
     device: str
     ieee: bool
     variants: tuple[str, ...]
-    int8: bool
+    digits: str | None
+    triton: bool
 
 
 @lru_cache(maxsize=4096)
-def _planned(multiplier: Multiplier, size: Size, path: Path, here: _Here, on: Rates) -> Plan:
+def _planned(multiplier: Multiplier, size: Size, path: Path, here: _Here, on: Rates | None) -> Plan:
+    """Plan with the rates of the processor, or with orders of magnitude of another device."""
     result = str(accumulator_dtype(multiplier, size.k)).removeprefix("torch.")
     floats = _torch_floats(multiplier, size, here, on)
-    times = {"lookup": on.seconds([lookup_work(size)])}
+    rows = size.m * size.groups
+    times = {"lookup": device_lookup_s(rows, size.k, size.n) if on is None else on.seconds([lookup_work(size)])}
+    if here.triton:
+        times["triton"] = triton_s(rows, size.k, size.n)
     if floats is not None:
         times["factorised"] = floats[1]
-    if result == "int32" and here.device == "cpu" and here.variants:
+    if result == "int32" and on is not None and here.variants:
         times.update({name: on.seconds(parts) for name, parts in native_parts(multiplier, size).items()})
     if path not in ("auto", "reference", *times):
         raise InvalidInputError(_why_not(multiplier, path, result, here))
@@ -125,11 +147,11 @@ def _planned(multiplier: Multiplier, size: Size, path: Path, here: _Here, on: Ra
     rank = None if factors is None else factors.f.shape[1]
     shown = {
         "factorised": floats[0] if floats else "", "lookup": "float32 or float64 by bound", "reference": "int64",
-        "native_factorised": "int8", "native_lookup": "int32",
+        "native_factorised": "int8", "native_lookup": "int32", "triton": "int32 or int64 by bound",
     }[chosen]  # fmt: skip
     reason = f"path {path!r} was asked for" if path != "auto" else _reason(chosen, rank, shown, times, here)
     own_rank = rank if chosen.endswith("factorised") else None
-    return Plan(chosen, shown, own_rank, result, reason, MappingProxyType(times), on.source)
+    return Plan(chosen, shown, own_rank, result, reason, MappingProxyType(times), on.source if on else "device")
 
 
 def native_parts(multiplier: Multiplier, size: Size) -> dict[str, tuple[Work, ...]]:
@@ -138,28 +160,39 @@ def native_parts(multiplier: Multiplier, size: Size) -> dict[str, tuple[Work, ..
     digits, table = int8_factors(multiplier), native_table(multiplier)
     if digits is not None and digits.groups:
         found["native_factorised"] = (digits_work(size, digits.pairs, len(digits.groups)),)
-    if table is not None:
-        found["native_lookup"] = (planes_work(size, table.planes.count),)
+    if table is not None and rows_pay(table.planes.count, size.m, size.n):
+        found["native_lookup"] = (rows_work(size),)
+    elif table is not None:
+        found["native_lookup"] = (planes_work(size, table.planes.count, has_permutes()),)
         exact = int8_factors(exact_of(multiplier)) if table.exact is not None else None
         if exact is not None:
             found["native_lookup"] += (digits_work(size, exact.pairs, len(exact.groups)),)
     return found
 
 
-def _torch_floats(multiplier: Multiplier, size: Size, here: _Here, on: Rates) -> tuple[str, float] | None:
+def _torch_floats(multiplier: Multiplier, size: Size, here: _Here, on: Rates | None) -> tuple[str, float] | None:
     """Return the cheapest exact type of the factorised path of torch and its predicted seconds."""
     factors = torch_factors(multiplier)
     if factors is None:
         return None
-    rank, options = factors.f.shape[1], {}
+    rank, rows = factors.f.shape[1], size.m * size.groups
+    options = {}
     for name in ("float32", "float64"):
         chunks = chunks_needed(factors, getattr(torch, name), size.k)
         whole = name == "float64" or one_chunk(factors, torch.float32, size.window)
         if chunks and whole and (here.ieee or name == "float64"):
-            options[name] = on.seconds([floats_work(size, name, rank, chunks)])
-    digits = int8_factors(multiplier) if here.device == "cpu" and here.int8 else None
-    if digits is not None and rank:
-        options["int8"] = on.seconds([int8_work(size, digits.pairs, len(digits.groups))])
+            work = floats_work(size, name, rank, chunks)
+            options[name] = (
+                on.seconds([work]) if on else device_floats_s(name, rows, size.k, size.n, max(rank, 1), chunks)
+            )
+    digits = int8_factors(multiplier) if here.digits is not None and rank else None
+    if digits is not None and here.digits is not None:
+        pairs, scales = digits.pairs, len(digits.groups)
+        options[here.digits] = (
+            on.seconds([int8_work(size, pairs, scales)])
+            if on
+            else device_digits_s(here.digits, rows, size.k, size.n, pairs, scales)
+        )
     return min(options.items(), key=lambda option: option[1]) if options else None
 
 
@@ -168,6 +201,11 @@ def _why_not(multiplier: Multiplier, path: str, result: str, here: _Here) -> str
         return (
             f"path 'factorised' needs exact integer factors of rank <= 32, but the table of {multiplier.name!r} has "
             "none; use 'lookup' or 'auto'"
+        )
+    if path == "triton":
+        return (
+            "path 'triton' needs Triton (`pip install axdnn[gpu]`) and tensors on a GPU, or TRITON_INTERPRET=1 set "
+            f"before the first use, but the tensors are on {here.device}; use 'auto'"
         )
     if here.device != "cpu" or not here.variants:
         return f"path {path!r} needs the native kernels and tensors on the CPU; use 'auto'"
@@ -183,9 +221,10 @@ def _reason(chosen: str, rank: int | None, floats: str, times: Mapping[str, floa
         variant = here.variants[-1]
         return f"the table has exact integer factors of rank {rank}; native products of 8-bit digits ({variant})"
     if chosen == "factorised":
-        how = "products of 8-bit digits" if floats == "int8" else f"sums in {floats}"
+        how = f"products of 8-bit digits in {floats}" if floats in DIGITS else f"sums in {floats}"
         return f"the table has exact integer factors of rank {rank}; {how}, cut by the proven bound{tail}"
-    how = "looked up by the native kernels" if chosen == "native_lookup" else "looked up"
+    by = {"native_lookup": " by the native kernels", "triton": " by the Triton kernel"}.get(chosen, "")
+    how = f"looked up{by}"
     if rank is None:
         return f"the table has no exact integer factors of rank <= 32, so every product is {how}"
     if "factorised" not in times:

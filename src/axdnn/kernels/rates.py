@@ -52,32 +52,28 @@ _TORCH: Costs = {
 }  # fmt: skip
 _DIGITS: Mapping[str, Costs] = {
     name: {
-        "digits": {"call": 1.1e-4, "group": group, "inputs": inputs, "products": products, "layout": 3.5e-11,
-                   "pieces": 2.3e-9, "packed": 6e-10, "sums": 5e-10},
-        "digits_depthwise": {"call": 1.2e-4, "group": 2.2e-6, "inputs": inputs, "products": 6e-10, "sums": sums},
+        "digits": {"call": 9e-5, "group": 8e-6, "inputs": inputs, "products": products, "layout": 4e-11,
+                   "pieces": 8e-10, "packed": 2.7e-10, "sums": sums},
+        "digits_depthwise": {"call": 1e-4, "group": 2e-7, "inputs": inputs, "products": depthwise, "sums": 8e-10},
     }
-    for name, group, inputs, products, sums in (
-        ("amx", 2.4e-6, 5e-11, 1.1e-12, 8e-9), ("vnni", 2.4e-6, 5e-11, 4.4e-12, 1.2e-8),
-        ("avx2", 1.2e-6, 4e-10, 2.1e-11, 3e-8), ("portable", 4e-7, 2e-10, 1.8e-10, 1.3e-7),
+    for name, inputs, products, sums, depthwise in (
+        ("amx", 2e-10, 1.1e-12, 3e-10, 6.5e-11), ("vnni", 3e-10, 3.6e-12, 4e-10, 7e-11),
+        ("avxvnni", 6e-10, 6e-12, 4e-10, 7e-11), ("avx2", 6e-10, 2e-11, 7e-10, 8.5e-11),
+        ("portable", 5e-10, 1.6e-10, 7e-10, 2.3e-10),
     )
 }  # fmt: skip
 _PLANES: Mapping[bool, Costs] = {
     permutes: {
-        f"planes{count}{tail}": {"call": 7e-5, "inputs": 1e-9, "looked_up": seconds, "layout": 6e-11, "sums": 1e-10,
-                                 "blocks": 2.8e-7, "packed": 1.3e-9}
-        for count, seconds in ((1, one), (2, two)) for tail in ("", "_depthwise")
+        f"planes{count}{tail}": {"call": 6e-5, "inputs": 7e-10, "looked_up": seconds, "layout": 3e-11, "sums": 6e-11,
+                                 "packed": 1e-9, **({} if tail == "_outputs" else {"blocks": 2e-7})}
+        for count, seconds in ((1, one), (2, two)) for tail in ("", "_depthwise", "_outputs")
     }
-    for permutes, one, two in ((True, 2.1e-11, 4.7e-11), (False, 4.2e-10, 6e-10))
+    for permutes, one, two in ((True, 2.2e-11, 3.5e-11), (False, 2e-10, 2.5e-10))
 }  # fmt: skip
-
-# Nobody measured these: orders of magnitude of a device with much arithmetic and slow gathers.
-ELSEWHERE = Rates({
-    "float32": {"call": 2e-5, "group": 1e-7, "inputs": 1e-11, "products": 2e-13, "layout": 1e-11, "packed": 1e-11,
-                "sums": 1e-11},
-    "float64": {"call": 2e-5, "group": 1e-7, "inputs": 2e-11, "products": 4e-12, "layout": 2e-11, "packed": 2e-11,
-                "sums": 1e-11},
-    "lookup": {"call": 2e-5, "products": 4e-12, "layout": 2e-11, "rows": 1e-10, "table": 1e-11},
-}, "shipped")  # fmt: skip
+_ROWS: Mapping[bool, Costs] = {
+    vectors: {"rows": {"call": 1.1e-4, "inputs": 1e-10, "laid_out": 4.1e-8, "products": added}}
+    for vectors, added in ((True, 2.6e-11), (False, 8.4e-11))
+}
 
 
 def shipped_rates(variants: tuple[str, ...], permutes: bool) -> Rates:
@@ -90,4 +86,5 @@ def shipped_rates(variants: tuple[str, ...], permutes: bool) -> Rates:
     if not variants:
         return Rates(_TORCH, "shipped")
     known = next((name for name in reversed(variants) if name in _DIGITS), "portable")
-    return Rates({**_TORCH, **_DIGITS[known], **_PLANES[permutes]}, "shipped")
+    own = {**_DIGITS[known], **_PLANES[permutes], **_ROWS["vnni" in variants]}
+    return Rates({**_TORCH, **own}, "shipped")

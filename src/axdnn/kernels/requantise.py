@@ -59,10 +59,10 @@ def requantise(
         bias: int32 `(c,)`.
         unit: float32 `(c,)`, levels of one unit.
         levels: of the codes.
-        dim: of the channels, 1 of `(b, c, h, w)` or -1.
+        dim: of the channels, 1 of `(b, c, *sizes)` or -1.
         variant: one of `native_variants()`; the fastest by default.
     """
-    rows = sums.permute(0, 2, 3, 1) if dim == 1 else sums
+    rows = sums.movedim(1, -1) if dim == 1 else sums
     if (
         not rows.is_contiguous()
         or not rows.numel()
@@ -79,7 +79,7 @@ def requantise(
         torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_requantise")
-    return codes.permute(0, 3, 1, 2) if dim == 1 else codes
+    return codes.movedim(-1, 1) if dim == 1 else codes
 
 
 def add_codes(

@@ -24,13 +24,16 @@ from axdnn.records import InvalidInputError, Multiplier
 APPROXIMATE, EXACT, ABSENT = 0, 1, 2
 
 
-def check_terms(terms: torch.Tensor, k: int, groups: int = 1) -> torch.Tensor | None:
+def check_terms(
+    terms: torch.Tensor, k: int, groups: int = 1, device: torch.device | None = None
+) -> torch.Tensor | None:
     """Return what each term is, uint8 `(groups, k)`, or None if all are approximate.
 
     Args:
         terms: uint8 `(k,)` or `(groups, k)` in the order of the flattened weight: 0 approximate, 1 exact, 2 left out.
         k: terms of a sum.
         groups: of the convolution.
+        device: where the codes are; where `terms` is by default.
 
     Raises:
         InvalidInputError: another type, shape or value.
@@ -43,7 +46,7 @@ def check_terms(terms: torch.Tensor, k: int, groups: int = 1) -> torch.Tensor | 
         raise InvalidInputError(
             f"`terms` must hold 0 (approximate), 1 (exact) or 2 (left out), but got {int(terms.max())}"
         )
-    return terms.expand(groups, k) if bool(terms.any()) else None
+    return terms.to(device or terms.device).expand(groups, k) if bool(terms.any()) else None
 
 
 @lru_cache(maxsize=128)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PANEL, STEP = 16, 64  # outputs and bytes of a window that native kernels take at once
-PIXELS, TERMS_AT_ONCE = 256, 256  # output pixels of a block and terms of a partial sum in native look-ups
+PIXELS, LANES, TERMS_AT_ONCE = 256, 64, 256  # native look-ups: pixels or outputs at once, terms of a partial sum
 
 
 class Size(NamedTuple):
@@ -64,20 +64,30 @@ def digits_work(size: Size, pairs: int, scales: int) -> Work:
     return Work("digits", {**common, **counts})
 
 
-def planes_work(size: Size, planes: int) -> Work:
-    """Native look-ups: codes laid out term by term, entries looked up for whole blocks of pixels, sums.
+def planes_work(size: Size, planes: int, permutes: bool) -> Work:
+    """Native look-ups of entries byte by byte, for many pixels at once or, where there are many, for many outputs.
 
     Args:
         size: of the product.
         planes: bytes of an entry.
+        permutes: whether the processor looks bytes up in registers.
     """
-    rows, blocks = float(size.m) * size.groups, float(_up(size.m, PIXELS)) * size.groups
-    sums = size.n * -(-size.k // TERMS_AT_ONCE)
-    counts = {
-        "call": 1.0, "inputs": float(size.inputs), "looked_up": blocks * size.k * size.n, "layout": rows * size.k,
-        "sums": rows * sums, "blocks": blocks / PIXELS * sums, "packed": float(size.groups) * size.k * size.n,
-    }  # fmt: skip
+    rows, lanes = float(size.m) * size.groups, _up(size.n, LANES)
+    counts = {"call": 1.0, "inputs": float(size.inputs), "packed": float(size.groups) * size.k * size.n,
+              "sums": rows * size.n * -(-size.k // TERMS_AT_ONCE)}  # fmt: skip
+    if permutes and size.n >= LANES and 3 * lanes <= 4 * size.n:
+        return Work(f"planes{planes}_outputs", {**counts, "looked_up": rows * size.k * lanes, "layout": rows * size.k})
+    blocks = float(_up(size.m, PIXELS)) * size.groups
+    counts |= {"looked_up": blocks * size.k * size.n, "layout": rows * size.k, "blocks": blocks / PIXELS * size.n}
     return Work(f"planes{planes}{'_depthwise' if size.depthwise else ''}", counts)
+
+
+def rows_work(size: Size) -> Work:
+    """Native look-ups of rows of products: laid out once for all pixels, then added for each."""
+    outputs = _up(size.n, PANEL) * float(size.groups)
+    counts = {"call": 1.0, "inputs": float(size.inputs), "laid_out": size.k * outputs,
+              "products": float(size.m) * size.k * outputs}  # fmt: skip
+    return Work("rows", counts)
 
 
 def floats_work(size: Size, floats: str, rank: int, chunks: int) -> Work:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 
-def lowest_line(slope: torch.Tensor, offset: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """Return, for each point m, the index of the line that minimises `slope * m + offset`.
+class Steps(NamedTuple):
+    """A step function: `values[i]` between `breaks[i - 1]` and `breaks[i]`.
 
-    Builds the lower envelope of the lines once, so a million points cost a binary search each.
+    Attributes:
+        values: `(n,)`. breaks: float64 `(n - 1,)`, ascending.
+    """
+
+    values: torch.Tensor
+    breaks: torch.Tensor
+
+    def at(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the value at each point: a binary search each."""
+        return self.values[torch.bucketize(points.contiguous(), self.breaks)]
+
+
+def lowest_lines(slope: torch.Tensor, offset: torch.Tensor) -> Steps:
+    """Return, as a function of m, the index of the line that minimises `slope * m + offset`: their lower envelope.
 
     Args:
         slope: `(c,)` float64.
         offset: `(c,)` float64.
-        at: points, any shape, float64.
     """
     ranked = sorted(range(len(slope)), key=lambda i: (-float(slope[i]), float(offset[i]), i))
     slopes, offsets = slope.tolist(), offset.tolist()
@@ -31,8 +45,7 @@ def lowest_line(slope: torch.Tensor, offset: torch.Tensor, at: torch.Tensor) -> 
             starts.pop()
         starts.append(start if hull else float("-inf"))
         hull.append(i)
-    breaks = torch.tensor(starts[1:], dtype=torch.float64)
-    return torch.tensor(hull)[torch.bucketize(at.contiguous(), breaks)]
+    return Steps(torch.tensor(hull), torch.tensor(starts[1:], dtype=torch.float64))
 
 
 def regress(z: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import torch
 
 from axdnn.kernels import EXACT, approx_matmul
 from axdnn.kernels.codes import table_index
-from axdnn.layers.closed_forms import lowest_line, regress
+from axdnn.layers.closed_forms import Steps, lowest_lines, regress
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import LayerSample
 from axdnn.multipliers import classify
@@ -33,6 +33,7 @@ class LayerCoding:
         w_scale: `(groups, n)` float64, real weight of one unit of the multiplier's weight value.
         w_zero: code of zero weight (only `unsigned` coding; else 0).
         terms: which terms multiply exactly, see `LayerSample`.
+        w_encoding: of a product of activations, the code of the second operand; `w_codes` is empty then.
         noise: share of the output's variance that the approximate layer gets wrong after compensation, 0 is exact.
     """
 
@@ -43,6 +44,7 @@ class LayerCoding:
     w_zero: int
     noise: float
     terms: torch.Tensor | None = None
+    w_encoding: Encoding | None = None
 
 
 def coded(multiplier: Multiplier, recipe: Recipe) -> Multiplier:
@@ -63,20 +65,45 @@ def fit_coding(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> L
         multiplier: the circuit, as in the catalogue.
         recipe: switches.
     """
-    return _Fit(sample, coded(multiplier, recipe), recipe).best()
+    return _fit(sample, multiplier, recipe).best()
+
+
+def optimal_codes(sample: LayerSample, coding: LayerCoding, recipe: Recipe, centred: bool = False) -> Steps:
+    """Return the codes that fit best under the sample's activations as a function of the weight, in units of its scale.
+
+    Args:
+        sample: rows of the layer's input.
+        coding: multiplier and encoding.
+        recipe: switches.
+        centred: leave the mean error out, as compensation will.
+    """
+    return CodingFit(sample, coding.multiplier, recipe).optimal_codes(
+        coding.encoding.quantise(sample.rows), coding.encoding, centred
+    )
 
 
 def screen_noise(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> float:
     """Return the noise of a coding chosen with one look at the range: a cheap upper estimate of `fit_coding`'s."""
-    return _Fit(sample, coded(multiplier, recipe), recipe).first_look()
+    return _fit(sample, multiplier, recipe).first_look()
 
 
-class _Fit:
+def _fit(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> CodingFit:
+    if sample.w_low is None:
+        return CodingFit(sample, coded(multiplier, recipe), recipe)
+    from axdnn.layers.product_coding import ProductFit
+
+    return ProductFit(sample, coded(multiplier, recipe), recipe)
+
+
+class CodingFit:
+    """One search for the codes of a layer."""
+
     def __init__(self, sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> None:
         self.sample, self.multiplier, self.recipe = sample, multiplier, recipe
         steps = classify(multiplier)
-        self.a_step = min(steps.a_step_bits, MOST_STEP_BITS) if recipe.align else 0
-        self.w_step = min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align else 0
+        # Fewer bits are the upper ones of the circuit's operand: codes in steps.
+        self.a_step = max(8 - recipe.activation_bits, min(steps.a_step_bits, MOST_STEP_BITS) if recipe.align else 0)
+        self.w_step = max(8 - recipe.weight_bits, min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align else 0)
         self.w_zero = UNSIGNED_WEIGHT_ZERO if multiplier.coding == "unsigned" else 0
         self.table = torch.from_numpy(multiplier.table.copy()).double()
         self.a_values = torch.from_numpy(multiplier.a_values).double()
@@ -84,31 +111,37 @@ class _Fit:
         self.spread = float((sample.target - sample.target.mean(1, keepdim=True)).square().mean(1).sum()) or 1.0
 
     def best(self) -> LayerCoding:
+        """Return the coding that leaves the least noise."""
         best: LayerCoding | None = None
         for family in self._encodings():
-            best = _better(best, self._best_clip(family))
+            best = better(best, self._best_clip(family))
         assert best is not None
         if self.recipe.activation_range != "error" or self.recipe.weight_codes != "optimal":
             return best
         for ratio in WEIGHT_RATIOS:
-            best = _better(best, self._try(best.encoding, ratio))
+            best = better(best, self.attempt(best.encoding, ratio))
         for ratio in (1.0, WEIGHT_RATIOS[0]):
-            best = _better(best, self._try(best.encoding, ratio, "centred"))
-        return _better(best, self._try(best.encoding, 1.0, "nearest"))
+            best = better(best, self.attempt(best.encoding, ratio, "centred"))
+        return better(best, self.attempt(best.encoding, 1.0, "nearest"))
 
     def first_look(self) -> float:
-        return min(self._try(family[self._first(family)]).noise for family in self._encodings())
+        """Return the noise of the first range tried."""
+        return min(self.attempt(family[self._first(family)]).noise for family in self._encodings())
 
     def _encodings(self) -> list[list[Encoding]]:
         ranges = candidate_ranges(torch.tensor([self.sample.low, self.sample.high]), self.recipe.activation_range)
         if self.recipe.activation_range == "percentile":
             ranges = candidate_ranges(self.sample.rows, "percentile")
         signed, step = self.multiplier.a_signed, self.a_step
-        families = [[range_encoding(low, high, signed, step) for low, high in ranges]]
-        if signed:
-            families.append([range_encoding(low, high, True, step, symmetric=True) for low, high in ranges])
+        families = [] if self.recipe.activation_codes == "symmetric" else [
+            [range_encoding(low, high, signed, step) for low, high in ranges]
+        ]  # fmt: skip
+        if signed or not families:
+            families.append([range_encoding(low, high, signed, step, symmetric=True) for low, high in ranges])
         if step and self.sample.terms is not None:  # exact terms see every step
-            families.append([range_encoding(low, high, signed, 0) for low, high in ranges])
+            families.append(
+                [range_encoding(low, high, signed, 8 - self.recipe.activation_bits) for low, high in ranges]
+            )
         return families
 
     def _best_clip(self, encodings: list[Encoding]) -> LayerCoding:
@@ -116,7 +149,7 @@ class _Fit:
 
         def at(i: int) -> float:
             if i not in tried:
-                tried[i] = self._try(encodings[i])
+                tried[i] = self.attempt(encodings[i])
             return tried[i].noise
 
         best = min(range(self._first(encodings) % 3, len(encodings), 3), key=at)
@@ -130,17 +163,18 @@ class _Fit:
     def _first(encodings: list[Encoding]) -> int:
         return len(encodings) // 4
 
-    def _try(self, encoding: Encoding, ratio: float = 1.0, rule: CodeRule = "expected") -> LayerCoding:
+    def attempt(self, encoding: Encoding, ratio: float = 1.0, rule: CodeRule = "expected") -> LayerCoding:
+        """Return the coding with a range of the activations, a weight clip and a criterion of the weight codes."""
         x = encoding.quantise(self.sample.rows)
         scale = self._weight_scale(ratio)
         target = self.sample.weight.double() / scale.unsqueeze(-1)
         if rule == "nearest" or self.recipe.weight_codes == "nearest":
             codes = self._nearest_codes(target, self.w_step)
         else:
-            codes = self._optimal_codes(x, encoding, target, rule == "centred")
+            codes = self.optimal_codes(x, encoding, rule == "centred").at(target)
         terms = self.sample.terms
         if terms is not None:
-            codes = torch.where(terms == EXACT, self._nearest_codes(target, 0), codes)
+            codes = torch.where(terms == EXACT, self._nearest_codes(target, 8 - self.recipe.weight_bits), codes)
         noise = self._noise(x, codes, encoding, scale)
         return LayerCoding(self.multiplier, encoding, codes, scale, self.w_zero, noise, terms)
 
@@ -149,6 +183,8 @@ class _Fit:
         step = 1 << self.w_step
         top = {"signed": (127 // step or 1) * step, "sign_magnitude": 254, "unsigned": 127}[self.multiplier.coding]
         peak = self.sample.weight.abs().amax(dim=2).double() * ratio
+        if self.recipe.weight_scales == "tensor":
+            peak = peak.amax().expand_as(peak)
         return torch.where(peak > 0, peak, torch.ones_like(peak)) / top
 
     def _nearest_codes(self, target: torch.Tensor, step_bits: int) -> torch.Tensor:
@@ -163,8 +199,8 @@ class _Fit:
         codes = torch.clamp(level, -(-low // step * step), top) + self.w_zero
         return codes.to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
-    def _optimal_codes(self, x: torch.Tensor, encoding: Encoding, target: torch.Tensor, centred: bool) -> torch.Tensor:
-        """Stored code c that minimises E_a[(A m - U_c)^2] for each weight m (or the variance, when centred).
+    def optimal_codes(self, x: torch.Tensor, encoding: Encoding, centred: bool) -> Steps:
+        """Stored code c, as a function of the weight m, that minimises E_a[(A m - U_c)^2] (the variance, when centred).
 
         A is the activation's value, U_c what the circuit and its zero-point corrections give for code c, both under
         the histogram of activation codes: a lower envelope of 256 lines in m.
@@ -179,12 +215,12 @@ class _Fit:
             first, second = first - (weight @ a) * mean, second - mean.square()
         legal = torch.arange(0, 256, 1 << self.w_step)
         order = legal[self.w_values[legal].abs().argsort(stable=True)]  # among equal codes the smallest value wins
-        column = lowest_line(first[order] * -2.0, second[order], target)
+        line, breaks = lowest_lines(first[order] * -2.0, second[order])
         low = -128 if self.multiplier.w_signed else 0
-        return (order[column] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
+        return Steps((order[line] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8), breaks)
 
     def _noise(self, x: torch.Tensor, codes: torch.Tensor, encoding: Encoding, scale: torch.Tensor) -> float:
-        sums = self._sums(x, codes)
+        sums = _sums(x, codes, self.multiplier, self.sample.terms)
         z = (sums + correction(x, codes, self.multiplier, encoding, self.w_zero)) * (
             scale.unsqueeze(1) * encoding.scale
         )
@@ -194,16 +230,28 @@ class _Fit:
             z = z * gain + offset
         return float((y - z).square().mean(dim=1).sum()) / self.spread
 
-    def _sums(self, x: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return raw sums `(groups, r, n)`, float64."""
-        terms = self.sample.terms
-        if terms is None:
-            return approx_matmul(x, codes, self.multiplier).double()
-        parts = [approx_matmul(a, w, self.multiplier, terms=terms) for a, w in zip(x, codes, strict=True)]
-        return torch.stack(parts).double()
+
+def sample_affine(sample: LayerSample, coding: LayerCoding) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return gain and offset per channel, `(c_out,)` float64, regressed on the sampled rows with exact inputs."""
+    x = coding.encoding.quantise(sample.rows)
+    sums = _sums(x, coding.w_codes, coding.multiplier, sample.terms)
+    z = (sums + correction(x, coding.w_codes, coding.multiplier, coding.encoding, coding.w_zero)) * (
+        coding.w_scale.unsqueeze(1) * coding.encoding.scale
+    )
+    gain, offset = regress(z, sample.target.double())
+    return gain.flatten(), offset.flatten()
 
 
-def _better(old: LayerCoding | None, new: LayerCoding) -> LayerCoding:
+def _sums(x: torch.Tensor, codes: torch.Tensor, multiplier: Multiplier, terms: torch.Tensor | None) -> torch.Tensor:
+    """Return raw sums `(groups, r, n)`, float64."""
+    if terms is None:
+        return approx_matmul(x, codes, multiplier).double()
+    parts = [approx_matmul(a, w, multiplier, terms=terms) for a, w in zip(x, codes, strict=True)]
+    return torch.stack(parts).double()
+
+
+def better(old: LayerCoding | None, new: LayerCoding) -> LayerCoding:
+    """Return the coding that leaves less noise, the old one if equal."""
     return new if old is None or new.noise < old.noise else old
 
 

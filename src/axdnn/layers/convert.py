@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import nn
 
+from axdnn.layers.activations import ActivationCache
 from axdnn.layers.closed_forms import regress
-from axdnn.layers.coding import LayerCoding, fit_coding
-from axdnn.layers.integer import IntegerLayer, fitting_bias
+from axdnn.layers.coding import LayerCoding, fit_coding, sample_affine
+from axdnn.layers.integer import IntegerLayer, ScaledSums, fitting_bias
 from axdnn.layers.model import ApproxModel
+from axdnn.layers.prefix import Fits
+from axdnn.layers.product import IntegerProduct
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import Calibration
 from axdnn.multipliers import load_multiplier, require_own_name
-from axdnn.quant import capture, check_absent, check_skip, fold_batch_norm, network_of
+from axdnn.quant import CapturedModel, Inputs, capture, check_absent, check_skip, fold_batch_norm, network_of
 from axdnn.records import ExactOperator, InvalidInputError, Multiplier, Network, unknown_name
 
 Multipliers = str | Multiplier | Mapping[str, str | Multiplier]
@@ -24,7 +27,7 @@ Multipliers = str | Multiplier | Mapping[str, str | Multiplier]
 def approximate(
     model: nn.Module,
     multipliers: Multipliers,
-    calibration: torch.Tensor | Iterable[torch.Tensor],
+    calibration: torch.Tensor | tuple[torch.Tensor, ...] | Iterable[torch.Tensor],
     *,
     recipe: Recipe | None = None,
     name: str = "",
@@ -32,11 +35,12 @@ def approximate(
     """Turn a trained model into an integer network that multiplies with the chosen circuits.
 
     Args:
-        model: trained `torch.nn.Module` of 2-D convolutions, linear layers, batch norm, pooling, additions.
+        model: trained `torch.nn.Module`, see `axdnn.quant.capture`.
         multipliers: one catalogue name or `Multiplier` for every layer, or a mapping from layer name or pattern
             (`"stage1.*"`) to one; a full name wins over a pattern, an earlier pattern over a later one. Layers that
             nothing names keep the exact signed multiplier and are listed in `exact_layers`.
-        calibration: inputs `(n, ...)`, or batches of them; 128 to 256 images are usual.
+        calibration: inputs `(n, ...)`, or batches of them; 128 to 256 images are usual. For a model of several inputs
+            a tuple of tensors with the same n.
         recipe: switches; see `Recipe`.
         name: label of the network.
 
@@ -67,6 +71,7 @@ def build(
     exact_layers: tuple[ExactOperator, ...] = (),
     skip: Mapping[str, Sequence[int]] | None = None,
     absent: Mapping[str, Sequence[int]] | None = None,
+    cache: ActivationCache | None = None,
 ) -> ApproxModel:
     """Assemble an approximate network from fitted codings and calibrate its scales and biases.
 
@@ -78,52 +83,74 @@ def build(
         exact_layers: listed in the result.
         skip: layer name -> output channels that are not computed and hand on 0.
         absent: layer name -> input channels or features whose terms are left out.
+        cache: of this calibration; what it has from networks that begin alike is not calibrated again.
 
     Raises:
         UnknownNameError: no such layer in `skip` or `absent`.
-        InvalidInputError: channels that a layer does not have, or all of them.
+        InvalidInputError: channels that a layer does not have, or all of them; a cache of another calibration.
     """
     captured = data.model
+    if cache is not None and cache.calibration is not data:
+        raise InvalidInputError("`cache` must be of the calibration that is built on, but it is of another one")
     check_skip(captured, skip or {})
     check_absent(captured, absent or {})
-    layers: dict[str, IntegerLayer] = {}
-    for name in captured.layer_names:
-        layer = captured.layer(name)
-        coding = fitting_bias(codings[name], layer.bias.double())
-        layers[name] = IntegerLayer(
-            captured.nodes[name], layer.weight.shape, coding, (skip or {}).get(name, ()), (absent or {}).get(name, ())
-        )
-        ones = torch.ones(layers[name].scale.shape, dtype=torch.float64)
-        layers[name].set_affine(ones, layer.bias.double())
+    left_out = {name: ((skip or {}).get(name, ()), (absent or {}).get(name, ())) for name in captured.layer_names}
+    layers = {name: _integer(captured, name, codings[name], *left_out[name]) for name in captured.layer_names}
     model = ApproxModel(captured, layers, data.encodings, network, exact_layers)
     if recipe.compensate:
-        _compensate(model, data, recipe)
+        _compensate(model, data, recipe, cache)
     return model.eval()
 
 
-def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe) -> None:
-    """Regress each layer's sums on its exact pre-activation over the calibration images, layers in order."""
-    targets = data.targets()
+def _integer(
+    captured: CapturedModel, name: str, coding: LayerCoding, skip: Sequence[int], absent: Sequence[int]
+) -> ScaledSums:
+    """Return a layer with neither gain nor offset but its own bias."""
+    node, layer = captured.nodes[name], captured.layer(name)
+    if node.op == "matmul":
+        product = IntegerProduct(node, coding)
+        product.set_affine(torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+        return product
+    fitted = fitting_bias(coding, layer.bias.double())
+    made = IntegerLayer(node, layer.weight.shape, fitted, skip, absent)
+    made.set_affine(torch.ones(made.scale.shape, dtype=torch.float64), layer.bias.double())
+    return made
+
+
+def _compensate(model: ApproxModel, data: Calibration, recipe: Recipe, cache: ActivationCache | None) -> None:
+    """Regress each layer's sums on its exact pre-activation over the calibration images, layers in order.
+
+    A layer that is called several times keeps one gain and offset, regressed on its sampled rows before all others. The
+    images are counted whether or not all of them had to be computed.
+    """
     captured = data.model
+    several = {name for name in captured.layer_names if len(captured.calls(name)) > 1}
+    for name in several:
+        gain, offset = sample_affine(data.samples[name], model.layer(name).coding)
+        model.layer(name).set_affine(gain, offset + captured.layer(name).bias.double())
+    targets = data.targets()
+    fits = None if cache is None else Fits(cache, model, recipe.in_order)
+    left = frozenset(captured.layer_names if fits is None else fits.left) - several
 
-    def fit(layer: IntegerLayer, codes: torch.Tensor) -> None:
-        sums = layer.raw_sums(codes, model.path).double()
-        target = targets[layer.node.name].double()
-        channels_last = layer.node.op == "linear"
-        flat = [t.reshape(-1, t.shape[-1]) if channels_last else t.transpose(0, 1).flatten(1).T for t in (sums, target)]
-        gain, offset = regress((flat[0] * layer.real_unit).unsqueeze(0), flat[1].unsqueeze(0))
+    def fit(layer: ScaledSums, codes: tuple[torch.Tensor, ...]) -> None:
+        if layer.node.name not in left:
+            return
+        z = layer.by_channel(layer.raw_sums(*codes, path=model.path)).double()
+        y = layer.by_channel(targets[layer.node.name]).double()
+        gain, offset = regress((z * layer.real_unit).unsqueeze(0), y.unsqueeze(0))
         layer.set_affine(gain.flatten(), offset.flatten())
+        if fits is not None:
+            fits.keep(layer)
 
+    data.network_images += data.count
     if recipe.in_order:
-        model.run(data.images, fit)
-        data.network_images += len(data.images)
-        return
-    inputs: dict[str, torch.Tensor] = {}
-    captured.run(data.images, lambda node, x, _: inputs.update({node.name: x[0]}) if node.is_layer else None)
-    data.network_images += len(data.images)
-    for name in captured.layer_names:
-        layer = model.layer(name)
-        fit(layer, layer.coding.encoding.quantise(inputs[name]))
+        model.run(data.images, fit, None if fits is None else fits.recall(model, data.count, left))
+    elif left:
+        inputs: dict[str, tuple[torch.Tensor, ...]] = {}
+        captured.run(data.images, lambda node, x, _: inputs.update({node.name: x}) if node.is_layer else None)
+        for name in captured.layer_names:
+            layer = model.layer(name)
+            fit(layer, tuple(e.emit(x) for e, x in zip(layer.forms, inputs[name], strict=True)))
 
 
 def resolve(
@@ -165,11 +192,19 @@ def _load(value: str | Multiplier) -> Multiplier:
     raise InvalidInputError(f"a multiplier must be a catalogue name or a Multiplier, but got {type(value).__name__}")
 
 
-def _images(calibration: torch.Tensor | Iterable[torch.Tensor]) -> torch.Tensor:
-    images = calibration if isinstance(calibration, torch.Tensor) else _joined(calibration)
+def _images(calibration: torch.Tensor | tuple[torch.Tensor, ...] | Iterable[torch.Tensor]) -> Inputs:
+    if isinstance(calibration, tuple) and all(isinstance(part, torch.Tensor) for part in calibration):
+        parts = tuple(_finite(part) for part in calibration)
+        if len({len(part) for part in parts}) != 1:
+            raise InvalidInputError(f"calibration inputs must be as many each, but got {[len(p) for p in parts]}")
+        return parts if len(parts) > 1 else parts[0]
+    return _finite(calibration if isinstance(calibration, torch.Tensor) else _joined(calibration))
+
+
+def _finite(images: torch.Tensor) -> torch.Tensor:
     if images.dim() < 2 or images.numel() == 0:
         raise InvalidInputError(f"calibration data must not be empty, but got shape {tuple(images.shape)}")
-    images = images.detach().float()
+    images = images.detach().float() if images.is_floating_point() else images
     if not torch.isfinite(images).all():
         raise InvalidInputError("calibration images must be finite, but some values are NaN or infinite")
     return images

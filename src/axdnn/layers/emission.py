@@ -76,7 +76,7 @@ class Emission:
             sums: int32 or int64.
             constant: int32 `(c,)` where the total fits int32, else int64.
             multiplier: float64 real value of one unit, `(c,)`.
-            dim: of the channels, 1 of `(b, c, h, w)` or -1.
+            dim: of the channels, 1 of `(b, c, *sizes)` or -1.
             literal: leave the native kernels out.
         """
         levels = self.levels
@@ -84,7 +84,7 @@ class Emission:
             codes = requantise(sums, constant, self.level_unit(multiplier), levels, dim)
             if codes is not None:
                 return codes
-        shape = (-1, 1, 1) if dim == 1 else (-1,)
+        shape = (-1, *([1] * (sums.dim() - 2))) if dim == 1 else (-1,)
         return self.emit((sums + constant.view(shape)).to(torch.float32), multiplier.view(shape))
 
     def emit_sum_of(self, a: Codes, b: Codes) -> torch.Tensor | None:
@@ -94,22 +94,27 @@ class Emission:
 
 
 def requests_of(
-    model: CapturedModel, layer_encodings: Mapping[str, Encoding], other_encodings: Mapping[tuple[str, int], Encoding]
+    model: CapturedModel,
+    layer_forms: Mapping[str, tuple[Emission, ...]],
+    other_encodings: Mapping[tuple[str, int], Encoding],
 ) -> dict[str, tuple[Emission, ...]]:
     """Return the forms in which each node's value is wanted.
 
     Args:
         model: captured graph.
-        layer_encodings: layer name -> encoding of its activations.
-        other_encodings: (node name, input index) -> encoding, for additions, pooling and unary functions.
+        layer_forms: layer name -> the form in which it reads each input.
+        other_encodings: (node name, input index) -> encoding, for additions, pooling, tables and scales; functions
+            read real values.
     """
     wanted: dict[str, dict[Emission, None]] = {name: {} for name in model.nodes}
     for node in reversed(list(model.nodes.values())):
         for i, source in enumerate(node.inputs):
-            if node.op == "output":
+            if node.op in ("output", "function"):
                 new = [Emission(None)]
+            elif node.op == "constant":  # reads nothing but the size of the batch
+                new = []
             elif node.is_layer:
-                new = [Emission(layer_encodings[node.name])]
+                new = [layer_forms[node.layer_name][i]]
             elif node.op in PASSING_OPS:
                 bounds = (node.attrs["min"], node.attrs["max"]) if node.op == "clamp" else (None, None)
                 new = [e.clamped(*bounds) for e in wanted[node.name]]

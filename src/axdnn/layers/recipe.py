@@ -10,6 +10,8 @@ from axdnn.records import InvalidInputError
 
 WeightCodes = Literal["optimal", "nearest"]
 UnsignedCoding = Literal["sign_magnitude", "unsigned"]
+ActivationCodes = Literal["affine", "symmetric"]
+WeightScales = Literal["channel", "tensor"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ class Recipe:
         compensate: fold a gain and an offset per output channel, regressed on calibration images, into scale and bias.
         in_order: calibrate layers in order, each on the already approximate input; otherwise each on exact input.
         unsigned_coding: around unsigned circuits, `sign_magnitude` weights or `unsigned` weights with a zero point.
+        activation_codes: `affine` (a zero point where it leaves less error) or `symmetric` (zero is code 0).
+        activation_bits: 2..8, of layers' inputs: with fewer than 8 the upper bits of the circuit's operand.
+        weight_scales: one scale per output `channel` or per `tensor`.
+        weight_bits: 2..8, likewise.
         fit_rows: rows (output positions) sampled per layer to choose codes.
         seed: of that sample.
     """
@@ -34,6 +40,10 @@ class Recipe:
     compensate: bool = True
     in_order: bool = True
     unsigned_coding: UnsignedCoding = "sign_magnitude"
+    activation_codes: ActivationCodes = "affine"
+    activation_bits: int = 8
+    weight_scales: WeightScales = "channel"
+    weight_bits: int = 8
     fit_rows: int = 512
     seed: int = 0
 
@@ -43,10 +53,16 @@ class Recipe:
             "activation_range": RANGE_RULES,
             "weight_codes": ("optimal", "nearest"),
             "unsigned_coding": ("sign_magnitude", "unsigned"),
+            "activation_codes": ("affine", "symmetric"),
+            "weight_scales": ("channel", "tensor"),
         }
         for field, values in allowed.items():
             got = getattr(self, field)
             if got not in values:
                 raise InvalidInputError(f"`{field}` must be one of {', '.join(values)}, but got {got!r}")
+        for field in ("activation_bits", "weight_bits"):
+            got = getattr(self, field)
+            if isinstance(got, bool) or got not in range(2, 9):
+                raise InvalidInputError(f"2 <= {field} <= 8 must hold, but got {field}={got!r}")
         if self.fit_rows < 16:
             raise InvalidInputError(f"fit_rows >= 16 must hold, but got fit_rows={self.fit_rows}")

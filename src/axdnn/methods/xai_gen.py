@@ -87,7 +87,7 @@ def xai_gen(
     early.result()
     trained = resolve_model(model, data, weights=weights, mean=mean, std=std, progress=progress)
     dataset = load_dataset(data, progress=progress)
-    folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": _digest(trained)})
+    folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": weights_digest(trained)})
     folder.check()
     finished = folder.result()
     if finished is not None:
@@ -161,10 +161,11 @@ def _settings(
     return {
         **asked, "method": "xai_gen", "axdnn": axdnn.__version__, "model": model_identity(model), "data": data,
         "multipliers": pinned_set(request.multipliers),
-        "weights": "" if weights is None else _content(Path(weights)),
+        "weights": "" if weights is None else weights_text(Path(weights)),
         "mean": _numbers(mean), "std": _numbers(std),
         **{f"{name}_images": str((images or {}).get(name, "all")) for name in SPLITS},
-        "accelerator": _chip(request.accelerator), "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
+        "accelerator": accelerator_text(request.accelerator),
+        "max_accuracy_loss": repr(float(request.max_accuracy_loss)),
     }  # fmt: skip
 
 
@@ -172,19 +173,19 @@ def _numbers(values: Sequence[float] | None) -> str:
     return ",".join(repr(float(v)) for v in values or ())
 
 
-def _digest(trained: TrainedModel) -> str:
+def weights_digest(trained: TrainedModel) -> str:
     """Name a network by its weights."""
     return digest_of(*trained.model.state_dict().values())
 
 
-def _chip(accelerator: str) -> str:
+def accelerator_text(accelerator: str) -> str:
     """Name a shipped accelerator by its name, a user's file by its name and content."""
     if accelerator in list_accelerators():
         return accelerator
     return f"{load_accelerator(accelerator).name} sha256:{hashlib.sha256(Path(accelerator).read_bytes()).hexdigest()}"
 
 
-def _content(weights: Path) -> str:
+def weights_text(weights: Path) -> str:
     """Name a weights file by its content, so that a changed file is another run and a moved one is not."""
     try:
         return f"sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()}"

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
 from torch import nn
 
-from axdnn.quant.affine import AFFINE, affine_attrs
+from axdnn.quant.attention import add_attention
+from axdnn.quant.float_layers import FloatLayer, FloatProduct
 from axdnn.quant.fx_nodes import attribute, dims_of, layer_path, place_of
-from axdnn.quant.graph import CapturedModel, FloatLayer, Node
-from axdnn.quant.lower import (
-    IDENTITY,
-    RESHAPES,
-    SILENT,
-    UNARY,
-    Rejected,
-    adaptive_avg_attrs,
-    arguments,
-    avg_pool_attrs,
-    batch_norm_attrs,
-    clamp_attrs,
-    conv_attrs,
-    max_pool_attrs,
-    mean_attrs,
-    reject_identity,
-    reshape_attrs,
-    same_padding,
-    unary_attrs,
-)
+from axdnn.quant.graph import CapturedModel, Node
+from axdnn.quant.layer_rules import CONVOLUTIONS, PRODUCTS, add_convolution, add_linear, add_product_call
+from axdnn.quant.lower import IDENTITY, SILENT, arguments, reject_identity
+from axdnn.quant.moves import PARTS, is_fixed
+from axdnn.quant.plain_rules import add_plain, select_attrs
+from axdnn.quant.recurrent import CELLS, add_recurrent
+from axdnn.quant.rejected import Rejected
 from axdnn.records import UnsupportedOperatorError
 
 RESERVED = ("input", "output")
-CLAMPS = ("relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max")
-LAYER_CALLS = {"conv2d": "input", "convolution": "input", "linear": "input", "matmul": "self", "mm": "self"}
+FILLED = {"zeros": 0.0, "ones": 1.0, "full": None, "zeros_like": 0.0, "new_zeros": 0.0}
 
 
 class Builder:
@@ -44,7 +32,12 @@ class Builder:
         model: the user's model, whose tensor names become layer names.
         parameters: placeholder name -> (name in the model, tensor).
         captured_by: path taken.
-        input_shape: without the batch dimension.
+        input_shapes: without the batch dimension.
+
+    Attributes:
+        batch: size of the batch, a symbol or a `BatchSize`.
+        alias: node of the torch graph -> name of our node.
+        lists: node of the torch graph -> names of its several results.
     """
 
     def __init__(
@@ -53,17 +46,21 @@ class Builder:
         model: nn.Module,
         parameters: dict[str, tuple[str, torch.Tensor]],
         captured_by: str,
-        input_shape: tuple[int, ...],
+        input_shapes: tuple[tuple[int, ...], ...],
     ) -> None:
-        self.module, self.captured_by, self.input_shape = module, captured_by, input_shape
+        self.module, self.captured_by, self.input_shapes = module, captured_by, input_shapes
         self.tensors: dict[str, tuple[str, torch.Tensor]] = dict(parameters)
         named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         self.tensor_names = {tensor.data_ptr(): name for name, tensor in reversed(named) if tensor.numel()}
         self.reserved = {layer_path(name) for name, _ in named} | set(RESERVED)
         self.batch: Any = None
         self.nodes: dict[str, Node] = {}
-        self.layers: dict[str, FloatLayer] = {}
+        self.layers: dict[str, FloatLayer | FloatProduct] = {}
+        self.tensor_layers: dict[str, list[str]] = {}
         self.alias: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
+        self._stored_lists: dict[str, tuple[str, tuple[torch.Tensor, ...]]] = {}
+        self._parts: set[str] = set()
         self.faults: list[str] = []
 
     def build(self) -> CapturedModel:
@@ -81,40 +78,67 @@ class Builder:
         if self.faults:
             listed = "; ".join(dict.fromkeys(self.faults))
             raise UnsupportedOperatorError(
-                f"the model uses operators that axdnn cannot make integer: {listed}. Supported: 2-D convolution, "
-                "linear, batch norm, max and average pooling, add, a number or channel vector that is added or "
-                "multiplied, cat, reshape, permute, clamp-like and unary functions"
+                f"the model uses operators that axdnn cannot make integer: {listed}. Supported: convolutions, linear "
+                "layers, matrix products, attention, LSTM, GRU, normalisations, pooling, element-wise functions, "
+                "softmax, means and sums, cat, stack, reshapes, permutations and selections that keep the batch whole"
             )
-        return CapturedModel(self.nodes.values(), self.layers, self.captured_by, self.input_shape)
+        return CapturedModel(self.nodes.values(), self.layers, self.captured_by, self.input_shapes)
 
     def _visit(self, node: Any) -> None:
         if node.op == "placeholder" and node.name not in self.tensors:
-            if self.batch is not None:
-                raise Rejected("the model must take one tensor")
-            self.batch = dims_of(node)[0]
-            self._add(node, "input", ())
+            self.batch = dims_of(node)[0] if self.batch is None else self.batch
+            index = sum(n.op == "input" for n in self.nodes.values())
+            self.result(node, "input", (), {"index": index})
         elif node.op == "get_attr":
             tensor = attribute(self.module, node.target)
             if not isinstance(tensor, torch.Tensor):
                 raise Rejected(f"a stored {type(tensor).__name__}")
             self.tensors[node.name] = (self.tensor_names.get(tensor.data_ptr(), str(node.target)), tensor)
-        elif node.op == "call_function" and not self._constant(node):
+        elif node.op == "call_function" and not self._computed(node):
             self._call(node)
         elif node.op == "output":
-            results = node.args[0]
-            results = [results] if isinstance(results, torch.fx.Node) else list(results)
-            if len(results) != 1 or not isinstance(results[0], torch.fx.Node):
-                raise Rejected(f"the model must return one tensor, but returns {len(results)} values")
-            self.nodes["output"] = Node("output", "output", (self._value(results[0]),))
+            self._output(node)
 
-    def _add(self, node: Any, op: str, inputs: tuple[str, ...], attrs: dict[str, Any] | None = None) -> None:
-        name = node.name
+    def _output(self, node: Any) -> None:
+        results = node.args[0]
+        results = [results] if isinstance(results, torch.fx.Node) else list(results)
+        if not results or not all(isinstance(r, torch.fx.Node) for r in results):
+            raise Rejected("the model must return tensors")
+        names = tuple(self.value(r) for r in results)
+        if str(dims_of(results[0])[:1]) != str((self.batch,)):
+            raise Rejected("the first result moves the batch dimension away from the front")
+        self.nodes["output"] = Node("output", "output", names)
+
+    def add(self, wish: str, op: str, inputs: tuple[str, ...], attrs: dict[str, Any]) -> str:
+        """Add an operator; return its name, the wished one or that with a number."""
+        name, count = wish, 2
         while name in self.reserved or name in self.nodes:
-            name += "_"
-        self.alias[node.name] = name
-        self.nodes[name] = Node(name, op, inputs, attrs or {})
+            name, count = f"{wish}_{count}", count + 1
+        self.nodes[name] = Node(name, op, inputs, attrs)
+        return name
 
-    def _value(self, node: Any) -> str:
+    def result(self, node: Any, op: str, inputs: tuple[str, ...], attrs: dict[str, Any]) -> None:
+        """Add the operator whose value is that of a node of the torch graph."""
+        self.alias[node.name] = self.add(node.name, op, inputs, attrs)
+
+    def layer_name(self, path: str) -> str:
+        """Return a name for a layer or a further call of it; the ends of the network's edges keep their names."""
+        path = f"{path}#layer" if path in RESERVED else path
+        name, count = path, 2
+        while name in self.nodes:
+            name, count = f"{path}#{count}", count + 1
+        return name
+
+    def is_stored(self, node: Any) -> bool:
+        """Whether an operand is a tensor of the model, not an activation."""
+        return isinstance(node, torch.fx.Node) and node.name in self.tensors
+
+    def is_constant(self, operand: Any) -> bool:
+        """Whether an operand is a number or a tensor of the model."""
+        return not isinstance(operand, torch.fx.Node) or self.is_stored(operand)
+
+    def value(self, node: Any) -> str:
+        """Return the name of the node that computes an operand."""
         if not isinstance(node, torch.fx.Node):
             raise Rejected(f"an operand is the constant {node!r}")
         if node.name in self.tensors:
@@ -123,121 +147,102 @@ class Builder:
             raise Rejected("an operand is not a tensor of the network")
         return self.alias[node.name]
 
-    def _tensor(self, node: Any) -> torch.Tensor | None:
+    def tensor(self, node: Any) -> torch.Tensor | None:
+        """Return a stored tensor."""
         if node is None:
             return None
         if not isinstance(node, torch.fx.Node) or node.name not in self.tensors:
             raise Rejected("weights are computed from activations")
         return self.tensors[node.name][1]
 
-    def _constant(self, node: Any) -> bool:
-        """Compute an operator whose inputs are all stored tensors (a parametrised weight, a reshaped mean)."""
+    def _computed(self, node: Any) -> bool:
+        """Compute an operator whose inputs are all stored tensors (a parametrised weight, a reshaped mean, a mask)."""
+        if node.target is operator.getitem and node.args[0].name in self._stored_lists:
+            name, parts = self._stored_lists[node.args[0].name]
+            self.tensors[node.name] = (name, parts[node.args[1]])
+            return True
         sources = node.all_input_nodes
-        if not sources or not all(source.name in self.tensors for source in sources):
+        if not hasattr(node.target, "_schema") or not all(source.name in self.tensors for source in sources):
             return False
+        name = _name_of(node)
+        if name in (*FILLED, "expand", "repeat") and not all(map(is_fixed, dims_of(node))):
+            return False  # one for each example
         stored = {source: self.tensors[source.name][1] for source in sources}
         args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda source: stored[source])
         result = node.target(*args, **kwargs)
-        if not isinstance(result, torch.Tensor):
+        name = self.tensors[sources[0].name][0] if sources else node.name
+        if isinstance(result, list | tuple) and all(isinstance(part, torch.Tensor) for part in result):
+            self._stored_lists[node.name] = (name, tuple(result))
+        elif isinstance(result, torch.Tensor):
+            self.tensors[node.name] = (name, result)
+        elif sources:
             raise Rejected("a value computed from stored tensors is not a tensor")
-        self.tensors[node.name] = (self.tensors[sources[0].name][0], result)
         return True
 
     def _call(self, node: Any) -> None:
+        if node.target is operator.getitem:
+            self._part(node)
+            return
         if not hasattr(node.target, "_schema"):
             if isinstance(node.meta.get("val"), torch.SymInt | int | bool):
                 return
             raise Rejected(f"{node.target}")
-        name = node.target._schema.name.removeprefix("aten::").removesuffix(
-            "_"
-        )  # tracing renames what changes in place
+        name = _name_of(node)
         a = arguments(node.target, node.args, node.kwargs)
         if name in SILENT:
             return
         if name in IDENTITY:
             reject_identity(name, a)
-            self.alias[node.name] = self._value(node.args[0])
-        elif name in LAYER_CALLS and (name not in ("matmul", "mm") or self._is_stored(node.args[1])):
-            self._layer(node, name, a)
-        elif name == "addmm":
-            raise Rejected("aten.addmm; use torch.nn.functional.linear")
+            self.alias[node.name] = self.value(node.args[0])
+        elif name in CONVOLUTIONS:
+            add_convolution(self, node, name, a)
+        elif name == "linear":
+            add_linear(self, node, self.value(a["input"]), a["weight"], a["bias"])
+        elif name in PRODUCTS:
+            add_product_call(self, node, name, a)
+        elif name == "scaled_dot_product_attention":
+            add_attention(self, node, a)
+        elif name in CELLS:
+            add_recurrent(self, node, name, a)
+        elif name in PARTS:
+            self._parts.add(node.name)
+        elif name in FILLED or (name in ("expand", "repeat") and self.is_stored(node.args[0])):
+            self._constant(node, name, a)
         else:
-            self._plain(node, name, a)
+            add_plain(self, node, name, a)
 
-    def _is_stored(self, node: Any) -> bool:
-        return isinstance(node, torch.fx.Node) and node.name in self.tensors
+    def _part(self, node: Any) -> None:
+        """One of several results."""
+        source, index = node.args
+        if source.name in self.lists:
+            self.alias[node.name] = self.lists[source.name][index]
+        elif source.name in self._parts:
+            a = arguments(source.target, source.args, source.kwargs)
+            self.result(node, "reshape", (self.value(source.args[0]),), select_attrs(source, a, index))
+        else:
+            raise Rejected(f"one of the results of {source.target}")
 
-    def _is_activation(self, node: Any) -> bool:
-        return isinstance(node, torch.fx.Node) and not self._is_stored(node)
+    def _constant(self, node: Any, name: str, a: dict[str, Any]) -> None:
+        """A stored tensor, or one of equal numbers, for each example of the batch."""
+        sizes = dims_of(node)
+        places = [i for i, size in enumerate(sizes) if not is_fixed(size)]
+        if len(places) != 1:
+            raise Rejected("a stored tensor whose sizes do not follow from the batch size")
+        fixed = [size for size in sizes if is_fixed(size)]
+        if name in FILLED:
+            fill = FILLED[name]
+            value = torch.full(fixed, float(a["fill_value"] if fill is None else fill))
+        else:
+            stored = self.tensor(node.args[0])
+            assert stored is not None
+            stored = stored.reshape(*([1] * (len(sizes) - stored.dim())), *stored.shape)
+            if any(size not in (1, want) for size, want in zip(stored.shape, sizes, strict=True)):
+                raise Rejected("a stored tensor that is repeated along an axis it fills")
+            value = stored.select(places[0], 0).expand(fixed)
+        first = next(n.name for n in self.nodes.values() if n.op == "input")
+        self.result(node, "constant", (first,), {"value": value.detach().clone().float(), "dim": places[0]})
 
-    def _layer(self, node: Any, name: str, a: dict[str, Any]) -> None:
-        op = "conv2d" if name in ("conv2d", "convolution") else "linear"
-        holder = node.args[1]
-        weight = self._tensor(holder)
-        assert weight is not None
-        if name in ("matmul", "mm"):
-            weight = weight.T if weight.dim() == 2 else weight
-        bias = self._tensor(a.get("bias"))
-        if weight.dim() != (2 if op == "linear" else 4) or a.get("transposed"):
-            raise Rejected(f"a {op} with weights of shape {tuple(weight.shape)}, or transposed")
-        attrs: dict[str, Any] = {}
-        if op == "conv2d":
-            if isinstance(a["padding"], str):
-                kernel, dilation = (weight.shape[2], weight.shape[3]), a["dilation"]
-                same = same_padding(kernel, (dilation[0], dilation[-1])) if a["padding"] == "same" else (0, 0)
-                a = {**a, "padding": list(same)}
-            attrs = conv_attrs(a)
-        source = self._value(a[LAYER_CALLS[name]])
-        path = self._layer_name(node, self.tensors[holder.name][0])
-        self.alias[node.name] = path
-        self.layers[path] = FloatLayer(op, weight, bias, attrs)
-        self.nodes[path] = Node(path, op, (source,), attrs)
 
-    def _layer_name(self, node: Any, tensor_name: str) -> str:
-        path = layer_path(tensor_name) or node.name
-        path = f"{path}#layer" if path in RESERVED else path  # the ends of the network's edges keep their names
-        name, count = path, 2
-        while name in self.nodes:
-            name, count = f"{path}#{count}", count + 1
-        return name
-
-    def _plain(self, node: Any, name: str, a: dict[str, Any]) -> None:
-        if name == "cat":
-            if a["dim"] % len(dims_of(node)) == 0:
-                raise Rejected("cat over the batch")
-            self._add(node, "cat", tuple(self._value(i) for i in a["tensors"]), {"dim": a["dim"]})
-            return
-        if name in AFFINE and not (self._is_activation(a["self"]) and self._is_activation(a["other"])):
-            source, attrs = affine_attrs(name, a, self.tensors, dims_of(node))
-            self._add(node, "batch_norm", (self._value(source),), attrs)
-            return
-        if name == "add":
-            if a.get("alpha", 1) != 1:
-                raise Rejected("add with alpha")
-            self._add(node, "add", (self._value(a["self"]), self._value(a["other"])))
-            return
-        op, attrs = self._one_input(node, name, a)
-        self._add(node, op, (self._value(node.args[0]),), attrs)
-
-    def _one_input(self, node: Any, name: str, a: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        shape = dims_of(node.args[0])
-        if name in CLAMPS:
-            return "clamp", clamp_attrs(name, a)
-        if name == "batch_norm":
-            if a["training"]:
-                raise Rejected("batch norm that always uses the statistics of the batch")
-            stored = {key: self._tensor(a[key]) for key in ("weight", "bias", "running_mean", "running_var")}
-            return "batch_norm", batch_norm_attrs(**stored, eps=a["eps"], dims=len(shape))
-        if name == "max_pool2d":
-            return "max_pool2d", max_pool_attrs(a)
-        if name == "avg_pool2d":
-            return "avg_pool2d", avg_pool_attrs(a)
-        if name == "adaptive_avg_pool2d":
-            return "avg_pool2d", adaptive_avg_attrs(a, (int(shape[2]), int(shape[3])))
-        if name == "mean":
-            return "avg_pool2d", mean_attrs(a, len(shape))
-        if name in RESHAPES:
-            return "reshape", reshape_attrs(name, a, shape, dims_of(node), self.batch)
-        if name in UNARY:
-            return "unary", unary_attrs(name, a)
-        raise Rejected(f"aten.{name}")
+def _name_of(node: Any) -> str:
+    """Return an operator's name; tracing renames those that change their input in place."""
+    return str(node.target._schema.name).removeprefix("aten::").removesuffix("_")

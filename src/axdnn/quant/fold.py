@@ -22,9 +22,10 @@ def fold_batch_norm(model: CapturedModel) -> CapturedModel:
             continue
         source = gone.get(node.inputs[0], node.inputs[0])
         channel_is_last = source in layers and layers[source].op == "linear" and node.attrs["dims"] != 2
-        if source in layers and not channel_is_last:
+        foldable = source in layers and nodes[source].op != "matmul" and len(model.calls(source)) == 1
+        if foldable and not channel_is_last:
             layers[source] = _scaled(layers[source], node)
-        elif nodes[source].op == "batch_norm":
+        elif source in nodes and nodes[source].op == "batch_norm":
             nodes[source] = _joined(nodes[source], node)
         else:
             continue

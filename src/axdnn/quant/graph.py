@@ -1,11 +1,11 @@
 """A captured model: a flat graph of a small vocabulary of operators, run in float by a plain interpreter.
 
-Convolution and linear nodes are modules of their own, so hooks (and Captum) find them; everything else is functional.
+Layers are modules of their own, so hooks (and Captum) find them; everything else is functional.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-LAYER_OPS = ("conv2d", "linear")
+from axdnn.quant.float_layers import CONV_OPS, TRANSPOSED_OPS, FloatLayer, FloatProduct
+
+LAYER_OPS = (*CONV_OPS, *TRANSPOSED_OPS, "linear", "matmul")
 # Operators that hand integer codes through unchanged (max is monotone in the codes; a clamp tightens the code range).
-PASSING_OPS = ("clamp", "max_pool2d", "reshape", "cat")
+PASSING_OPS = ("clamp", "max_pool2d", "reshape", "cat", "stack", "pad")
+
+Inputs = torch.Tensor | tuple[torch.Tensor, ...]
+Visit = Callable[["Node", tuple[torch.Tensor, ...], torch.Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -24,48 +29,38 @@ class Node:
 
     Attributes:
         name: unique; for layers the path of the user's module.
-        op: `input`, `conv2d`, `linear`, `batch_norm`, `clamp`, `unary`, `add`, `max_pool2d`, `avg_pool2d`,
-            `reshape`, `cat` or `output`.
+        op: one of `LAYER_OPS` or `PASSING_OPS`, `input`, `constant`, `batch_norm`, `unary`, `add`, `avg_pool2d`,
+            `function` or `output`.
         inputs: names of producers.
         attrs: parameters of the operator.
+        layer: of a further call of a layer, the name of that layer (its first node); else empty.
     """
 
     name: str
     op: str
     inputs: tuple[str, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
+    layer: str = ""
 
     @property
     def is_layer(self) -> bool:
-        """Whether the node multiplies activations with weights."""
+        """Whether the node multiplies activations with weights or with activations."""
         return self.op in LAYER_OPS
 
+    @property
+    def layer_name(self) -> str:
+        """Name of the layer that the node computes."""
+        return self.layer or self.name
 
-class FloatLayer(nn.Module):
-    """A convolution or linear layer in float, as captured (batch norm may be folded in).
+    @property
+    def channel_dim(self) -> int:
+        """Axis of a layer's output channels."""
+        return 1 if self.op in CONV_OPS or self.op in TRANSPOSED_OPS else -1
 
-    Attributes:
-        weight: `(c_out, c_in / groups, kh, kw)` or `(out, in)`.
-        bias: `(c_out,)`, zeros if the layer has none.
-        has_bias: whether it has one, its own or a folded batch norm's.
-    """
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    def __init__(self, op: str, weight: torch.Tensor, bias: torch.Tensor | None, attrs: dict[str, Any]) -> None:
-        super().__init__()
-        self.op, self.attrs, self.has_bias = op, attrs, bias is not None
-        self.register_buffer("weight", weight.detach().clone().float())
-        zero = torch.zeros(weight.shape[0])
-        self.register_buffer("bias", bias.detach().clone().float() if bias is not None else zero)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the layer in float."""
-        if self.op == "linear":
-            return functional.linear(x, self.weight, self.bias)
-        a = self.attrs
-        return functional.conv2d(x, self.weight, self.bias, a["stride"], a["padding"], a["dilation"], a["groups"])
+    @property
+    def real_inputs(self) -> tuple[int, ...]:
+        """Which inputs a function reads as real values, not as codes."""
+        return tuple(self.attrs.get("real", ()))
 
 
 class CapturedModel(nn.Module):
@@ -74,62 +69,86 @@ class CapturedModel(nn.Module):
     Attributes:
         nodes: name -> Node, in execution order.
         captured_by: path taken, e.g. `torch.export`.
-        input_shape: of one image, without the batch dimension.
+        input_shapes: of one example, without the batch dimension, one for each input.
     """
 
     def __init__(
-        self, nodes: Iterable[Node], layers: dict[str, FloatLayer], captured_by: str, input_shape: tuple[int, ...]
+        self,
+        nodes: Iterable[Node],
+        layers: Mapping[str, FloatLayer | FloatProduct],
+        captured_by: str,
+        input_shapes: tuple[tuple[int, ...], ...],
     ) -> None:
         super().__init__()
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
         self.captured_by = captured_by
-        self.input_shape = input_shape
+        self.input_shapes = input_shapes
         self._keys = {name: f"layer{i}" for i, name in enumerate(layers)}
         self._layers = nn.ModuleDict({self._keys[name]: layer for name, layer in layers.items()})
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the first input, without the batch dimension."""
+        return self.input_shapes[0]
+
+    @property
     def layer_names(self) -> tuple[str, ...]:
-        """Names of the convolution and linear layers in execution order."""
+        """Names of the layers in execution order; a layer that is called several times is named once."""
         return tuple(self._keys)
 
     def layer(self, name: str) -> FloatLayer:
-        """Return the module of a layer."""
-        module = self._layers[self._keys[name]]
-        assert isinstance(module, FloatLayer)
-        return module
+        """Return the module of a layer; of a product of activations it has no weight."""
+        return self._layers[self._keys[name]]  # type: ignore[return-value]
+
+    def calls(self, name: str) -> tuple[Node, ...]:
+        """Return the nodes that compute a layer, one for each call."""
+        return tuple(node for node in self.nodes.values() if node.is_layer and node.layer_name == name)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the nodes whose values are the results."""
+        return self.nodes["output"].inputs
 
     @property
     def output(self) -> str:
-        """Name of the node whose value is the result."""
-        return self.nodes["output"].inputs[0]
+        """Name of the node whose value is the first result."""
+        return self.outputs[0]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute the model in float."""
-        return self.run(x)[self.output]
+    def example(self, batch: int = 1) -> tuple[torch.Tensor, ...]:
+        """Return inputs of zeros."""
+        return tuple(torch.zeros(batch, *shape) for shape in self.input_shapes)
 
-    def run(
-        self, x: torch.Tensor, visit: Callable[[Node, tuple[torch.Tensor, ...], torch.Tensor], None] | None = None
-    ) -> dict[str, torch.Tensor]:
+    def forward(self, *inputs: torch.Tensor) -> Inputs:
+        """Compute the model in float: one result, or a tuple of them."""
+        values = self.run(inputs)
+        results = tuple(values[name] for name in self.outputs)
+        return results[0] if len(results) == 1 else results
+
+    def run(self, x: Inputs, visit: Visit | None = None) -> dict[str, torch.Tensor]:
         """Compute every node.
 
         Args:
-            x: batch of inputs.
+            x: batch of inputs; a tuple if there are several.
             visit: called with node, inputs and output of each node; values are dropped after their last use then.
 
         Returns:
-            Name -> value; only the output if `visit` is given.
+            Name -> value; only the outputs if `visit` is given.
         """
+        given = x if isinstance(x, tuple) else (x,)
         values: dict[str, torch.Tensor] = {}
         last = self._last_use()
         for node in self.nodes.values():
             if node.op == "output":
                 continue
             inputs = tuple(values[i] for i in node.inputs)
-            values[node.name] = x if node.op == "input" else self.apply_node(node, inputs)
+            if node.op == "input":
+                values[node.name] = given[node.attrs.get("index", 0)]
+            else:
+                values[node.name] = self.apply_node(node, inputs)
             if visit is not None:
                 visit(node, inputs, values[node.name])
                 for i in set(node.inputs):
-                    if last[i] == node.name and i != self.output:
+                    if last[i] == node.name and i not in self.outputs:
                         del values[i]
         return values
 
@@ -139,7 +158,7 @@ class CapturedModel(nn.Module):
     def apply_node(self, node: Node, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Compute one node in float."""
         if node.is_layer:
-            return self._layers[self._keys[node.name]](inputs[0])  # type: ignore[no-any-return]
+            return self._layers[self._keys[node.layer_name]](*inputs)  # type: ignore[no-any-return]
         return apply_float(node, inputs)
 
     def consumers(self) -> dict[str, list[str]]:
@@ -150,31 +169,38 @@ class CapturedModel(nn.Module):
                 table[i].append(node.name)
         return table
 
-    def rebuilt(self, nodes: Iterable[Node], layers: dict[str, FloatLayer]) -> CapturedModel:
+    def rebuilt(self, nodes: Iterable[Node], layers: Mapping[str, FloatLayer | FloatProduct]) -> CapturedModel:
         """Return a graph with other nodes and layers, same origin."""
-        return CapturedModel(nodes, layers, self.captured_by, self.input_shape)
+        return CapturedModel(nodes, layers, self.captured_by, self.input_shapes)
 
 
 def apply_float(node: Node, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Compute an operator other than a layer in float."""
     a, x = node.attrs, inputs[0]
-    if node.op == "clamp":
-        return torch.clamp(x, a["min"], a["max"])
-    if node.op == "add":
-        return x + inputs[1]
-    if node.op == "max_pool2d":
-        return functional.max_pool2d(x, a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"])
-    if node.op == "avg_pool2d":
-        return pool_sum(x, a) / pool_count(x, a)
-    if node.op == "reshape":
-        return a["apply"](x)
-    if node.op == "cat":
-        return torch.cat(inputs, a["dim"])
-    if node.op == "unary":
-        return a["apply"](x)
-    if node.op == "batch_norm":
-        return x * _per_channel(a["scale"], x) + _per_channel(a["shift"], x)
-    raise AssertionError(f"no rule for operator {node.op}")
+    rules: dict[str, Callable[[], torch.Tensor]] = {
+        "clamp": lambda: torch.clamp(x, a["min"], a["max"]),
+        "add": lambda: x + inputs[1],
+        "max_pool2d": lambda: functional.max_pool2d(
+            x, a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"]
+        ),
+        "avg_pool2d": lambda: pool_sum(x, a) / pool_count(x, a),
+        "reshape": lambda: a["apply"](x),
+        "unary": lambda: a["apply"](x),
+        "function": lambda: a["apply"](*inputs),
+        "cat": lambda: torch.cat(inputs, a["dim"]),
+        "stack": lambda: torch.stack(inputs, a["dim"]),
+        "pad": lambda: functional.pad(x, a["sizes"]),
+        "batch_norm": lambda: x * _per_channel(a["scale"], x) + _per_channel(a["shift"], x),
+        "constant": lambda: constant_value(node, len(x)),
+    }
+    return rules[node.op]()
+
+
+def constant_value(node: Node, batch: int) -> torch.Tensor:
+    """Return the value of a stored tensor for a batch of that size: `(.., batch, ..)` at its axis `dim`."""
+    value, dim = node.attrs["value"], node.attrs["dim"]
+    sizes = list(value.shape)
+    return value.unsqueeze(dim).expand(*sizes[:dim], batch, *sizes[dim:])  # type: ignore[no-any-return]
 
 
 def pool_sum(x: torch.Tensor, attrs: dict[str, Any]) -> torch.Tensor:

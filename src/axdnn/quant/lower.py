@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from axdnn.quant.rejected import Rejected
+
 # Functions of one value; in the integer network each becomes a 256-entry table.
 UNARY: dict[str, Callable[..., torch.Tensor]] = {
     "tanh": torch.tanh,
@@ -23,14 +25,9 @@ UNARY: dict[str, Callable[..., torch.Tensor]] = {
     "neg": torch.neg,
     "abs": torch.abs,
 }
-RESHAPES = {"view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "unflatten"}
 # Operators that check shapes or read sizes.
 SILENT = {"sym_size", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range_for_size", "_assert_async"}
 IDENTITY = {"dropout", "clone", "detach", "contiguous", "alias", "feature_dropout", "lift_fresh_copy", "_to_copy", "to"}
-
-
-class Rejected(Exception):
-    """An operator that has no rule; the text says why."""
 
 
 def reject_identity(name: str, a: dict[str, Any]) -> None:
@@ -62,24 +59,6 @@ def arguments(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dic
     return named
 
 
-def conv_attrs(a: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a 2-D convolution."""
-    if isinstance(a["padding"], str):
-        raise Rejected("string padding that is not symmetric")
-    return {
-        "stride": pair(a["stride"]), "padding": pair(a["padding"]), "dilation": pair(a["dilation"]),
-        "groups": int(a["groups"]),
-    }  # fmt: skip
-
-
-def same_padding(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
-    """Return symmetric padding that keeps the size, for `padding="same"` with stride 1."""
-    reach = [dilation[i] * (kernel[i] - 1) for i in range(2)]
-    if any(r % 2 for r in reach):
-        raise Rejected("padding='same' with an even window is not symmetric")
-    return reach[0] // 2, reach[1] // 2
-
-
 def clamp_attrs(name: str, a: dict[str, Any]) -> dict[str, Any]:
     """Return bounds of relu, relu6, hardtanh and clamp."""
     if name == "relu":
@@ -106,7 +85,7 @@ def max_pool_attrs(a: dict[str, Any]) -> dict[str, Any]:
 def avg_pool_attrs(a: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of average pooling."""
     padding = pair(a["padding"])
-    if a["ceil_mode"] or a["divisor_override"] or (any(padding) and not a["count_include_pad"]):
+    if a["ceil_mode"] or a.get("divisor_override") or (any(padding) and not a["count_include_pad"]):
         raise Rejected("average pooling with ceil_mode, divisor_override or count_include_pad=False")
     kernel = pair(a["kernel_size"])
     return {"kernel": kernel, "stride": pair(a["stride"]) if a["stride"] else kernel, "padding": padding}
@@ -128,14 +107,6 @@ def adaptive_avg_attrs(a: dict[str, Any], size: tuple[int, int]) -> dict[str, An
     return {"kernel": kernel, "stride": kernel, "padding": (0, 0)}
 
 
-def mean_attrs(a: dict[str, Any], dims: int) -> dict[str, Any]:
-    """Return a mean over height and width as global average pooling."""
-    axes = a["dim"] if isinstance(a["dim"], list | tuple) else [a["dim"]]
-    if dims != 4 or sorted(d % 4 for d in axes if d is not None) != [2, 3]:
-        raise Rejected("mean over anything but height and width")
-    return {"whole": True, "keepdim": bool(a["keepdim"])}
-
-
 def batch_norm_attrs(
     weight: torch.Tensor | None,
     bias: torch.Tensor | None,
@@ -153,33 +124,6 @@ def batch_norm_attrs(
     return {"scale": scale.float().detach(), "shift": shift.float().detach(), "dims": dims}
 
 
-def reshape_attrs(
-    name: str, a: dict[str, Any], before: tuple[Any, ...], after: tuple[Any, ...], batch: Any
-) -> dict[str, Any]:
-    """Return a reshape or permutation that leaves the batch dimension alone.
-
-    Args:
-        name: key of `RESHAPES`.
-        a: call arguments.
-        before: shape of the input.
-        after: shape of the result.
-        batch: size of the batch dimension, a number or a symbol.
-    """
-    if not after or str(after[0]) != str(batch):
-        raise Rejected(f"aten.{name} moves the batch dimension")
-    if name not in ("permute", "transpose"):
-        return {"apply": Reshape(tuple(int(s) for s in after[1:]))}
-    order = list(range(len(before)))
-    if name == "permute":
-        order = [d % len(before) for d in a["dims"]]
-    else:
-        i, j = a["dim0"] % len(before), a["dim1"] % len(before)
-        order[i], order[j] = j, i
-    if order[0] != 0:
-        raise Rejected(f"aten.{name} moves the batch dimension")
-    return {"apply": Permute(tuple(order))}
-
-
 def unary_attrs(name: str, a: dict[str, Any]) -> dict[str, Any]:
     """Return a function of one value with its extra arguments."""
     names = {"alpha", "negative_slope", "approximate", "beta", "threshold"}
@@ -187,28 +131,6 @@ def unary_attrs(name: str, a: dict[str, Any]) -> dict[str, Any]:
     if a.get("scale", 1) != 1 or a.get("input_scale", 1) != 1:
         raise Rejected(f"aten.{name} with scales")
     return {"function": name, "apply": Unary(name, extra)}
-
-
-class Reshape:
-    """Reshape everything but the batch dimension."""
-
-    def __init__(self, sizes: tuple[int, ...]) -> None:
-        self.sizes = sizes
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the reshaped tensor."""
-        return x.reshape(x.shape[0], *self.sizes)
-
-
-class Permute:
-    """Permute everything but the batch dimension."""
-
-    def __init__(self, order: tuple[int, ...]) -> None:
-        self.order = order
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the permuted tensor."""
-        return x.permute(self.order)
 
 
 class Unary:

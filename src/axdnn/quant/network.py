@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import torch
 
-from axdnn.quant.graph import PASSING_OPS, CapturedModel, Node
+from axdnn.quant.float_layers import TRANSPOSED_OPS
+from axdnn.quant.graph import CapturedModel, Node
 from axdnn.records import ExactOperator, Layer, Network
 
 EXACT_REASONS = {
@@ -16,8 +18,9 @@ EXACT_REASONS = {
     "clamp": "a clamp of codes",
     "unary": "a 256-entry table of codes",
     "batch_norm": "a scale and shift per channel that no layer before it can absorb: requantised exactly",
-    "reshape": "moves codes",
-    "cat": "moves codes",
+    "function": "computed from real values: no products with the library's circuits",
+    "constant": "stored numbers",
+    **dict.fromkeys(("reshape", "cat", "stack", "pad"), "moves codes"),
 }
 
 
@@ -32,9 +35,9 @@ def network_of(model: CapturedModel, name: str) -> Network:
         Layers with shapes for one inference, edges between layers, exact operators, and peak live activations.
     """
     shapes = _shapes(model)
-    layers = tuple(_layer(model, node, shapes) for node in model.nodes.values() if node.is_layer)
+    layers = tuple(_layer(model, name, shapes) for name in model.layer_names)
     exact = tuple(
-        ExactOperator(name=node.name, operator=node.op, reason=EXACT_REASONS[node.op])
+        ExactOperator(name=node.name, operator=_label(node), reason=EXACT_REASONS[node.op])
         for node in model.nodes.values()
         if node.op in EXACT_REASONS
     )
@@ -49,35 +52,61 @@ def network_of(model: CapturedModel, name: str) -> Network:
     )
 
 
+def _label(node: Node) -> str:
+    return str(node.attrs["function"]) if node.op == "function" else node.op
+
+
 def _shapes(model: CapturedModel) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each node's value for a batch of one."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(node: Node, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        shapes[node.name] = tuple(output.shape[1:])
+        shapes[node.name] = tuple(output.shape)
 
     with torch.no_grad():
-        model.run(torch.zeros(1, *model.input_shape), note)
+        model.run(model.example(), note)
     return shapes
 
 
-def _layer(model: CapturedModel, node: Node, shapes: dict[str, tuple[int, ...]]) -> Layer:
-    weight = model.layer(node.name).weight
-    in_shape, out_shape = shapes[node.inputs[0]], shapes[node.name]
-    words = math.prod(in_shape), math.prod(out_shape)
-    bias = model.layer(node.name).has_bias
-    if node.op == "linear":
-        rows = math.prod(in_shape[:-1])
-        return Layer(
-            name=node.name, kind="linear", m=rows, k=weight.shape[1], n=weight.shape[0], input_words=words[0],
-            output_words=words[1], in_shape=in_shape, out_shape=out_shape, has_bias=bias,
-        )  # fmt: skip
-    a = node.attrs
-    return Layer(
-        name=node.name, kind="conv2d", m=out_shape[1] * out_shape[2], k=math.prod(weight.shape[1:]),
-        n=weight.shape[0] // a["groups"], groups=a["groups"], input_words=words[0], output_words=words[1],
-        in_shape=in_shape, out_shape=out_shape, kernel=(weight.shape[2], weight.shape[3]), stride=a["stride"],
-        padding=a["padding"], dilation=a["dilation"], has_bias=bias,
+def _layer(model: CapturedModel, name: str, shapes: dict[str, tuple[int, ...]]) -> Layer:
+    """Describe a layer by its first call, with the rows and words of all calls."""
+    calls = model.calls(name)
+    one = _call(model, calls[0], shapes)
+    if len(calls) == 1:
+        return one
+    each = [_call(model, node, shapes) for node in calls]
+    return msgspec.structs.replace(
+        one, m=sum(c.m for c in each), calls=len(calls), input_words=sum(c.input_words for c in each),
+        output_words=sum(c.output_words for c in each),
     )  # fmt: skip
+
+
+def _call(model: CapturedModel, node: Node, shapes: dict[str, tuple[int, ...]]) -> Layer:
+    inputs, out = [shapes[i] for i in node.inputs], shapes[node.name]
+    common = {
+        "name": node.name, "kind": node.op, "in_shape": _without_batch(inputs[0]), "out_shape": _without_batch(out),
+        "input_words": sum(map(math.prod, inputs)), "output_words": math.prod(out),
+        "has_bias": model.layer(node.layer_name).has_bias,
+    }  # fmt: skip
+    if node.op == "matmul":
+        m, n = out[-2:]
+        return Layer(m=m, k=inputs[0][-1], n=n, groups=math.prod(out[:-2]), **common)
+    weight = model.layer(node.layer_name).weight
+    if node.op == "linear":
+        return Layer(m=math.prod(inputs[0][:-1]), k=weight.shape[1], n=weight.shape[0], **common)
+    a, kernel = node.attrs, tuple(weight.shape[2:])
+    steps = {key: a[key] for key in ("groups", "stride", "padding", "dilation")}
+    outputs = weight.shape[0] // a["groups"]
+    if node.op in TRANSPOSED_OPS:
+        m, k, n = math.prod(inputs[0][2:]), weight.shape[1], outputs * math.prod(kernel)
+    else:
+        m, k, n = math.prod(out[2:]), math.prod(weight.shape[1:]), outputs
+    return Layer(m=m, k=k, n=n, kernel=kernel, **steps, **common)
+
+
+def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Leave out the first axis where it is the batch of one; attention and recurrent layers may have it elsewhere."""
+    return shape[1:] if shape[:1] == (1,) else shape
 
 
 def _edges(model: CapturedModel) -> tuple[tuple[str, str], ...]:
@@ -87,19 +116,21 @@ def _edges(model: CapturedModel) -> tuple[tuple[str, str], ...]:
         before = tuple(dict.fromkeys(s for i in node.inputs for s in sources[i]))
         if node.op == "input":
             sources[node.name] = ("input",)
+        elif node.op == "constant":
+            sources[node.name] = ()
         elif node.is_layer or node.op == "output":
-            edges += [(s, node.name) for s in before]
-            sources[node.name] = (node.name,)
+            edges += [(s, node.layer_name) for s in before]
+            sources[node.name] = (node.layer_name,)
         else:
             sources[node.name] = before
-    return tuple(edges)
+    return tuple(dict.fromkeys(edges))
 
 
 def _peak_words(model: CapturedModel, shapes: dict[str, tuple[int, ...]]) -> int:
     """Largest sum of live values when nodes run in order; operators that only move codes reuse their input."""
     root: dict[str, str] = {}
     for node in model.nodes.values():
-        moves = node.op in PASSING_OPS and node.op != "cat" and node.op != "max_pool2d"
+        moves = node.op in ("clamp", "reshape")
         root[node.name] = root[node.inputs[0]] if moves else node.name
     last: dict[str, int] = {}
     order = list(model.nodes.values())

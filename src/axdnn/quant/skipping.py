@@ -37,6 +37,8 @@ def _check(
 ) -> None:
     if name not in model.layer_names:
         raise unknown_name("layer", name, model.layer_names)
+    if model.nodes[name].op == "matmul":
+        raise InvalidInputError(f"{kind} need a layer with weights, but {name!r} multiplies two activations")
     count = count_of(model.nodes[name], model.layer(name).weight.shape)
     if any(not 0 <= c < count for c in which) or len(set(which)) >= count:
         raise InvalidInputError(
@@ -63,18 +65,18 @@ def dead_inputs(model: CapturedModel, skip: Mapping[str, Sequence[int]]) -> dict
     def visit(node: Node, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         marks = [live[i] for i in node.inputs]
         if node.is_layer:
-            found = _dead_channels(node, marks[0])
-            if found:
-                dead[node.name] = found
+            found = _dead_channels(node, marks[0]) if node.op != "matmul" else ()
+            name = node.layer_name  # what is left out must be dead in every call
+            dead[name] = tuple(c for c in found if name not in dead or c in dead[name])
         live[node.name] = _marks(node, marks, output, skip)
 
     with torch.no_grad():
-        model.run(torch.zeros(1, *model.input_shape), visit)
-    return dead
+        model.run(model.example(), visit)
+    return {name: found for name, found in dead.items() if found}
 
 
 def _dead_channels(node: Node, marks: torch.Tensor) -> tuple[int, ...]:
-    each = marks.transpose(0, 1).flatten(1) if node.op == "conv2d" else marks.reshape(-1, marks.shape[-1]).T
+    each = marks.transpose(0, 1).flatten(1) if node.channel_dim == 1 else marks.reshape(-1, marks.shape[-1]).T
     return tuple(torch.nonzero(each.amax(dim=1) == 0).flatten().tolist())
 
 
@@ -84,8 +86,8 @@ def _marks(
     """Mark the values of a node's output as live or dead."""
     every = torch.ones_like(output)
     if node.is_layer:
-        channels = torch.tensor(list(skip.get(node.name, ())), dtype=torch.long)
-        return every.index_fill_(1 if node.op == "conv2d" else -1, channels, 0)
+        channels = torch.tensor(list(skip.get(node.layer_name, ())), dtype=torch.long)
+        return every.index_fill_(node.channel_dim, channels, 0)
     a = node.attrs
     if node.op == "clamp":
         low, high = a["min"], a["max"]
@@ -94,6 +96,6 @@ def _marks(
         return torch.maximum(*torch.broadcast_tensors(*marks))
     if node.op == "unary":
         return marks[0] if float(a["apply"](torch.zeros(1))) == 0.0 else every
-    if node.op in ("max_pool2d", "avg_pool2d", "reshape", "cat"):
+    if node.op in ("max_pool2d", "avg_pool2d", "reshape", "cat", "stack", "pad"):
         return (apply_float(node, tuple(marks)) > 0).float()
-    return every  # the input, and batch norm, whose shift makes something of 0
+    return every  # the input, and what makes something of 0, as the shift of batch norm does

@@ -45,6 +45,10 @@ class OutputFolderError(AxdnnError, RuntimeError):
     """The output folder holds the results of another run."""
 
 
+class MissingPackageError(AxdnnError, RuntimeError):
+    """An optional package is not installed; the message says which extra brings it."""
+
+
 class InfeasibleError(AxdnnError, RuntimeError):
     """No solution satisfies the constraints, and the caller asked for an exception."""
 

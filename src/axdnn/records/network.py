@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from axdnn.records.codec import Record
 
-LayerKind = Literal["conv2d", "linear"]
+LayerKind = Literal[
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "matmul"
+]
 
 
 class Layer(Record, frozen=True, kw_only=True):
     """A layer that multiplies activations with weights, as `groups` matrix products `(m x k) . (k x n)`.
 
     For one inference (batch 1). A convolution has m = output pixels, k = kernel height * width * input channels
-    per group, n = output channels per group. A linear layer has m = rows of its input (1 for a vector).
+    per group, n = output channels per group. A transposed one has m = input pixels, k = input channels per group,
+    n = output channels per group * kernel height * width. A linear layer has m = rows of its input (1 for a vector). A
+    product of two activations (`matmul`) has a group for each pair of matrices (attention: heads) and no weights. A
+    layer that is called several times (a recurrent one, a shared one) has the rows of all its calls.
 
     Attributes:
         name: path of the module in the user's model.
@@ -22,7 +28,8 @@ class Layer(Record, frozen=True, kw_only=True):
         input_words: distinct input values (not the unfolded matrix).
         output_words: output values.
         in_shape, out_shape: without the batch dimension, e.g. `(c, h, w)`.
-        kernel, stride, padding, dilation: of a convolution, `(height, width)`.
+        kernel, stride, padding, dilation: of a convolution, one number an axis: `(height, width)`.
+        calls: how often the layer is called in an inference.
     """
 
     name: str
@@ -35,11 +42,12 @@ class Layer(Record, frozen=True, kw_only=True):
     output_words: int
     in_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
+    kernel: tuple[int, ...] = (1, 1)
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    dilation: tuple[int, ...] = (1, 1)
     has_bias: bool = True
+    calls: int = 1
 
     @property
     def macs(self) -> int:
@@ -48,8 +56,28 @@ class Layer(Record, frozen=True, kw_only=True):
 
     @property
     def weights(self) -> int:
-        """Number of weights, biases not counted."""
+        """Number of weights, biases not counted; of a product of activations, values of its second operand."""
         return self.groups * self.k * self.n
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether it is a transposed convolution."""
+        return self.kind.startswith("conv_transpose")
+
+    @property
+    def window(self) -> int:
+        """Number of positions of a convolution's kernel; 1 for other layers."""
+        return math.prod(self.kernel)
+
+    @property
+    def out_channels(self) -> int:
+        """Number of output channels or features."""
+        return self.n * self.groups // (self.window if self.is_transposed else 1)
+
+    @property
+    def in_channels(self) -> int:
+        """Number of input channels or features."""
+        return self.k * self.groups // (1 if self.is_transposed else self.window)
 
 
 class ExactOperator(Record, frozen=True, kw_only=True):
@@ -95,4 +123,4 @@ class Network(Record, frozen=True, kw_only=True):
     @property
     def weights(self) -> int:
         """Number of weights, biases not counted."""
-        return sum(layer.weights for layer in self.layers)
+        return sum(layer.weights for layer in self.layers if layer.kind != "matmul")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from axdnn.records import GenerationResult, Layer, Multiplier
+from axdnn.records import GenerationResult, Multiplier
 from axdnn.report.derived import approximate_layers, layer_order
 
 Kind = Literal["exact", "skip only", "multipliers only", "both"]
@@ -30,7 +30,7 @@ def run_kind(result: GenerationResult, multipliers: Sequence[Multiplier] = ()) -
 def unit_skips(result: GenerationResult) -> dict[str, float]:
     """Return unit -> share of its neurons that is skipped, 0..1 (of an output layer: of its inputs)."""
     ends = {producer for producer, consumer in result.network.edges if consumer == "output"}
-    counts = {layer.name: _inputs(layer) if layer.name in ends else layer.n * layer.groups
+    counts = {layer.name: layer.in_channels if layer.name in ends else layer.out_channels
               for layer in result.network.layers}  # fmt: skip
     shares = {}
     for unit, layers in unit_layers(layer_order(result)).items():
@@ -38,10 +38,6 @@ def unit_skips(result: GenerationResult) -> dict[str, float]:
         gone = sum(counts.get(name, 0) * result.skipped.get(name, 0.0) for name in layers)
         shares[unit] = gone / total if total else 0.0
     return shares
-
-
-def _inputs(layer: Layer) -> int:
-    return layer.k * layer.groups // (layer.kernel[0] * layer.kernel[1])
 
 
 def unit_multipliers(result: GenerationResult) -> dict[str, tuple[str, ...]]:

@@ -59,9 +59,9 @@ def shape_text(layer: Layer) -> str:
     """Return what a layer does, e.g. `1×32×32 → 6×28×28, 5×5`."""
     ends = f"{TIMES.join(map(str, layer.in_shape)) or '?'}\u00a0→ {TIMES.join(map(str, layer.out_shape)) or '?'}"
     parts = [ends]
-    if layer.kind == "conv2d":
-        parts.append(f"{layer.kernel[0]}{TIMES}{layer.kernel[1]}")
-        if layer.stride != (1, 1):
+    if layer.kind.startswith("conv"):
+        parts.append(TIMES.join(map(str, layer.kernel)) + (" transposed" if layer.is_transposed else ""))
+        if set(layer.stride) != {1}:
             parts.append(f"stride\u00a0{layer.stride[0]}" if len(set(layer.stride)) == 1 else f"stride {layer.stride}")
         if layer.groups > 1:
             parts.append(f"{layer.groups} groups")

@@ -16,16 +16,17 @@ from axdnn.quant import CapturedModel
 def counted_images() -> Iterator[list[int]]:
     """Record the batch sizes of every run of a captured or approximate network within the block.
 
-    A single all-zero input (the probe that finds shapes) is not an image and is left out. Backward passes belong to
-    their forward pass and do not count again.
+    Inputs of zeros and of not-a-number, the probes that find shapes and where a batch lies, are no images and are left
+    out. Backward passes belong to their forward pass and do not count again.
     """
     sizes: list[int] = []
     originals = {kind: kind.run for kind in (CapturedModel, ApproxModel)}
 
     def counting(kind: type) -> Any:
-        def run(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            if len(x) != 1 or bool(x.detach().any()):
-                sizes.append(len(x))
+        def run(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+            first = x[0] if isinstance(x, tuple) else x
+            if bool(torch.nan_to_num(first.detach()).any()):
+                sizes.append(len(first))
             return originals[kind](self, x, *args, **kwargs)
 
         return run

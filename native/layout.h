@@ -1,0 +1,61 @@
+// How the digit path orders the terms of a window, and its packed weights.
+#ifndef AXDNN_LAYOUT_H
+#define AXDNN_LAYOUT_H
+
+#include <algorithm>
+#include <vector>
+
+#include "axdnn_kernels.h"
+#include "digits.h"
+#include "memory.h"
+
+namespace axdnn {
+
+inline int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+struct Layout {
+  const axdnn_shape &s;
+  int64_t inputs, outputs;  // channels of one convolution group
+  int64_t height, width;    // of the input with its border
+  bool wide;                // a run covers the window's width, not one pixel
+  int64_t run, window, pixels_out;
+
+  explicit Layout(const axdnn_shape &shape)
+      : s(shape), inputs(shape.channels / shape.groups), outputs(shape.outputs / shape.groups),
+        height(shape.height + 2 * shape.pad_h), width(shape.width + 2 * shape.pad_w), wide(shape.dilation_w == 1),
+        run(wide ? shape.kernel_w * inputs : inputs), window(shape.kernel_h * shape.kernel_w * inputs),
+        pixels_out(shape.out_h * shape.out_w) {}
+};
+
+// Contiguous bytes of a window in one plane.
+struct Piece {
+  int64_t pair;    // of its scale
+  int64_t from;    // offset in the plane from the window's corner
+  int64_t term;    // first term, in the order of the weights (kernel_h, kernel_w, inputs)
+  int64_t length;
+};
+
+// Pieces that are laid out side by side, then padded to whole steps.
+struct Chunk {
+  std::vector<Piece> pieces;
+  int64_t bytes = 0, first_step = 0;  // steps of earlier chunks
+  int64_t steps() const { return up(bytes, kStep) / kStep; }
+};
+
+// Weights of one scale and one convolution group.
+struct Packed {
+  int64_t pairs, first_pair;
+  int32_t scale;
+  std::vector<Chunk> chunks;
+  int64_t steps;
+  int8_t *panels;  // (outputs / kPanel, steps, kStep / 4, kPanel, 4)
+};
+
+// Packs the weights of a group for every scale into `memory`; `constant` (outputs) becomes what every pixel's sum starts
+// from.
+std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
+                         int32_t threads, Memory &memory, int32_t *constant);
+
+}  // namespace axdnn
+
+#endif

@@ -1,0 +1,133 @@
+// Weights of the digit path: factors looked up, laid out as windows are, four terms of sixteen outputs side by side.
+#include <algorithm>
+#include <cstring>
+
+#include "bytes.h"
+#include "layout.h"
+#include "threads.h"
+
+namespace axdnn {
+namespace {
+
+constexpr int64_t kPiece = 1024;            // longest piece of a run
+constexpr int64_t kChunk = 1536;            // most bytes of a window laid out at once, unless one piece is more
+constexpr int64_t kWorthAThread = 1 << 18;  // weight digits
+
+std::vector<Chunk> chunks(const Layout &l, int64_t pairs) {
+  std::vector<Chunk> found;
+  const int64_t line = l.width * l.inputs, across = l.wide ? 1 : l.s.kernel_w;
+  for (int64_t pair = 0; pair < pairs; ++pair)
+    for (int64_t r = 0, term = 0; r < l.s.kernel_h * across; ++r) {
+      const int64_t corner = r / across * l.s.dilation_h * line + r % across * l.s.dilation_w * l.inputs;
+      for (int64_t at = 0; at < l.run; at += kPiece) {
+        const int64_t length = std::min(kPiece, l.run - at);
+        if (found.empty() || found.back().bytes + length > kChunk) {
+          const int64_t before = found.empty() ? 0 : found.back().first_step + found.back().steps();
+          found.emplace_back();
+          found.back().first_step = before;
+        }
+        found.back().pieces.push_back({pair, corner + at, term, length});
+        found.back().bytes += length;
+        term += length;
+      }
+    }
+  return found;
+}
+
+// Digits of one output's weights in the order of the chunks.
+void weight_digits(const Packed &p, const axdnn_digits &d, const uint8_t *codes, const Variant &v, int8_t *line) {
+  for (const Chunk &chunk : p.chunks) {
+    int8_t *to = line + chunk.first_step * kStep;
+    for (size_t i = 0; i < chunk.pieces.size();) {  // pieces of a pair follow each other in the weights
+      const Piece &first = chunk.pieces[i];
+      int64_t length = 0;
+      for (; i < chunk.pieces.size() && chunk.pieces[i].pair == first.pair; ++i) length += chunk.pieces[i].length;
+      v.map(d.g + (p.first_pair + first.pair) * 256, codes + first.term, length, to);
+      to += length;
+    }
+  }
+}
+
+int32_t sum(const int8_t *values, int64_t count) {
+  int32_t total = 0;
+  for (int64_t i = 0; i < count; ++i) total += values[i];
+  return total;
+}
+
+class Packing {
+ public:
+  Packing(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
+          std::vector<Packed> &packed, int32_t *constant)
+      : l_(l), d_(d), conv_group_(conv_group), w_(w), v_(v), packed_(packed), constant_(constant),
+        shifted_(std::any_of(d.shift, d.shift + 256, [](int32_t shift) { return shift != 0; })) {}
+
+  void run(int64_t first_panel, int64_t end_panel) const {
+    int64_t most = 0;
+    for (const Packed &p : packed_) most = std::max(most, p.steps);
+    std::vector<int8_t> lines(kPanel * most * kStep);  // zero where nothing is written
+    std::vector<uint8_t> codes(kPanel * (l_.window + kSlack));
+    for (int64_t first = first_panel * kPanel; first < end_panel * kPanel; first += kPanel) {
+      const int64_t columns = std::min(kPanel, l_.outputs - first);
+      const uint8_t *weights[kPanel];
+      for (int64_t n = 0; n < columns; ++n) {
+        const int64_t output = conv_group_ * l_.outputs + first + n;
+        weights[n] = inner_weights(l_.s, w_, output, codes.data() + n * (l_.window + kSlack));
+        constant_[first + n] = shifted_ ? shift(weights[n]) : 0;
+      }
+      for (Packed &p : packed_) {
+        std::memset(lines.data(), 0, packed_.size() > 1 || columns < kPanel ? kPanel * p.steps * kStep : 0);
+        for (int64_t n = 0; n < columns; ++n) {
+          int8_t *line = lines.data() + n * p.steps * kStep;
+          weight_digits(p, d_, weights[n], v_, line);
+          if (v_.unsigned_left) {  // what the added 128 is worth is taken off
+            const uint32_t added = 128u * static_cast<uint32_t>(sum(line, p.steps * kStep)) * static_cast<uint32_t>(p.scale);
+            constant_[first + n] = static_cast<int32_t>(static_cast<uint32_t>(constant_[first + n]) - added);
+          }
+        }
+        v_.interleave(lines.data(), p.steps * kStep, p.steps * kStep, p.panels + first * p.steps * kStep);
+      }
+    }
+  }
+
+ private:
+  int32_t shift(const uint8_t *codes) const {
+    uint32_t total = 0;
+    for (int64_t i = 0; i < l_.window; ++i) total += static_cast<uint32_t>(d_.shift[codes[i]]);
+    return static_cast<int32_t>(total);
+  }
+
+  const Layout &l_;
+  const axdnn_digits &d_;
+  int64_t conv_group_;
+  const uint8_t *w_;
+  const Variant &v_;
+  std::vector<Packed> &packed_;
+  int32_t *constant_;
+  bool shifted_;
+};
+
+}  // namespace
+
+std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
+                         int32_t threads, Memory &memory, int32_t *constant) {
+  std::vector<Packed> packed;
+  const int64_t panels = up(l.outputs, kPanel) / kPanel;
+  int64_t bytes = 0;
+  for (int64_t g = 0, first = 0; g < d.groups; first += d.sizes[g++]) {
+    Packed p{d.sizes[g], first, d.scales[g], chunks(l, d.sizes[g]), 0, nullptr};
+    p.steps = p.chunks.back().first_step + p.chunks.back().steps();
+    bytes += panels * p.steps * kStepBytes;
+    packed.push_back(std::move(p));
+  }
+  int8_t *at = memory.room<int8_t>(bytes);
+  for (Packed &p : packed) {
+    p.panels = at;
+    at += panels * p.steps * kStepBytes;
+  }
+  const Packing packing(l, d, conv_group, w, v, packed, constant);
+  in_parallel(panels, bytes < kWorthAThread ? 1 : threads,
+              [&](int64_t begin, int64_t end) { packing.run(begin, end); });
+  return packed;
+}
+
+}  // namespace axdnn
