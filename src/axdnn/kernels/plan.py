@@ -62,9 +62,11 @@ class Plan(NamedTuple):
             f"{'->' if path == self.path else '  '} {path:<18} {seconds * 1e3:12.4g} ms  {seconds / chosen:8.2f}"
             for path, seconds in sorted(self.predicted_s.items(), key=lambda item: item[1])
         ]
-        source = (
-            "measured on this machine" if self.rates == "measured" else "shipped (`axdnn bench --calibrate` measures)"
-        )
+        source = {
+            "measured": "measured on this machine",
+            "shipped": "shipped (`axdnn bench --calibrate` measures)",
+            "device": "orders of magnitude, not measured",
+        }[self.rates]
         head = f"   {'path':<18} {'predicted':>15}  {'/ chosen':>8}"
         return "\n".join([f"{self.path}: {self.reason}", head, *lines, f"   rates: {source}"])
 
