@@ -33,7 +33,8 @@ _CHAIN["data"] = {"records"}
 _CHAIN["models"] = {"records", "data"}
 _CHAIN["methods"] = {*_CHAIN["generation"], "generation", "search", "export", "report", "data", "models"}
 _CHAIN["testing"] = {*_CHAIN["methods"], "methods"}
-_CHAIN["cli"] = {*_CHAIN["testing"], "testing"}
+_CHAIN["benchmark"] = {*_CHAIN["methods"], "methods"}
+_CHAIN["cli"] = {*_CHAIN["testing"], "testing", "benchmark"}
 ALLOWED: dict[str, set[str]] = _CHAIN
 
 TORCH_FREE = ("records", "report", "multipliers", "hardware")
@@ -96,7 +97,7 @@ def test_the_rules_say_what_the_design_says() -> None:
         assert "hardware" not in ALLOWED[left]
         assert left not in ALLOWED["hardware"]
     users = {name for name, below in ALLOWED.items() if below & {"data", "models"}} - {"models"}
-    assert users == {"methods", "testing", "cli"}
+    assert users == {"methods", "testing", "benchmark", "cli"}
     assert {name for name, below in ALLOWED.items() if "testing" in below} == {"cli"}
     for name, below in ALLOWED.items():
         assert name not in below

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import simulation_tables
 import xai_gen_tables
 
 from axdnn.hardware import list_accelerators, load_accelerator
@@ -26,7 +27,7 @@ MEMBERS = (
     "drum:k=4,coding=signed", "mitchell", "roba", "roba:coding=signed", "compressor:columns=5", "compressor:columns=7",
     "compressor:columns=13", "recursive2x2:blocks=3", "recursive2x2:blocks=5", "recursive2x2:blocks=7",
 )  # fmt: skip
-PAGES = ("README.md", "docs/multipliers.md", "docs/accelerators.md", "docs/xai_gen.md")
+PAGES = ("README.md", "docs/multipliers.md", "docs/accelerators.md", "docs/xai_gen.md", "docs/simulation.md")
 
 
 def strategies() -> str:
@@ -151,7 +152,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **xai_gen_tables.BLOCKS}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

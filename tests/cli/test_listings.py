@@ -17,7 +17,18 @@ from axdnn.cli.main import _show_warning
 from axdnn.models.loading import PACKAGE_WEIGHTS
 from axdnn.records import UnknownNameError
 
-COMMANDS = ("generate", "explain", "estimate", "report", "train", "multipliers", "accelerators", "models", "data")
+COMMANDS = (
+    "generate",
+    "explain",
+    "estimate",
+    "report",
+    "train",
+    "bench",
+    "multipliers",
+    "accelerators",
+    "models",
+    "data",
+)
 Command = Callable[..., Any]
 
 

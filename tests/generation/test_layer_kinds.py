@@ -34,8 +34,8 @@ def test_attention_and_recurrent_layers_get_their_multipliers(strategy, score):
     parts = dict(zip(("search", "accept", "test"), x[:450].split(150), strict=True))
     splits = {n: Split(n, part, labels[i * 150 : (i + 1) * 150]) for i, (n, part) in enumerate(parts.items())}
     request = Request(
-        multipliers="mul8s_1KR6,mul8s_1KVM,mul8s_1L2N,mul8s_1KVB", max_accuracy_loss=15.0, strategy=strategy, score=score,
-        evaluations=6,
+        multipliers="mul8s_1KR6,mul8s_1KVM,mul8s_1L2N,mul8s_1KVB", max_accuracy_loss=15.0, strategy=strategy,
+        score=score, evaluations=6,
     )  # fmt: skip
     result = generate(model, x[450:], splits, request, name="sequence")
     layers = set(result.assignment)

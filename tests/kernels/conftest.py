@@ -10,6 +10,8 @@ import torch
 
 from axdnn.kernels import PATHS, native_variants, torch_factors
 from axdnn.kernels.device_rates import triton_runs
+from axdnn.kernels.native import has_permutes
+from axdnn.kernels.rates import shipped_rates
 from axdnn.records import Multiplier
 
 INT32 = np.iinfo(np.int32)
@@ -30,6 +32,12 @@ def _floats_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """Test the float paths as on a processor without exact int8 products; test_int8.py and test_terms.py have those."""
     if request.module.__name__.rsplit(".", 1)[-1] not in ("test_int8", "test_terms"):
         monkeypatch.setattr("axdnn.kernels.plan.int8_is_exact", lambda: False)
+
+
+@pytest.fixture(autouse=True)
+def _shipped_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan with the shipped rates, whatever was measured on this machine."""
+    monkeypatch.setattr("axdnn.kernels.plan.rates", lambda _: shipped_rates(native_variants(), has_permutes()))
 
 
 def _index(codes: torch.Tensor) -> np.ndarray:

@@ -160,3 +160,45 @@ def test_importing_the_kernels_loads_only_what_is_below_them():
         "print([m for m in (*(f'axdnn.{m}' for m in above), *slow) if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_plan_is_printed_with_what_the_others_would_take():
+    plan = explain("mul8u_QKX", m=1024, k=576, n=64)
+    first, head, *lines, last = str(plan).splitlines()
+    assert first == f"{plan.path}: {plan.reason}"
+    assert "predicted" in head
+    assert "shipped" in last
+    rows = [line.removeprefix("->").split() for line in lines]
+    assert {row[0] for row in rows} == set(plan.predicted_s)
+    times = [float(row[1]) for row in rows]
+    assert times == sorted(times)
+    (marked,) = (line for line in lines if line.startswith("->"))
+    assert plan.path in marked
+    assert marked.endswith("1.00")
+    for row in rows:
+        assert float(row[1]) == pytest.approx(plan.predicted_s[row[0]] * 1e3, rel=1e-3)
+
+
+def test_other_devices_and_machines_without_kernels_take_what_they_have(table, no_native):
+    for device in ("cpu", "cuda"):
+        for kind in ("random", "rank1", "wide", "zero"):
+            plan = explain(table(kind), 4096, 576, 64, device=device)
+            assert set(plan.predicted_s) <= {
+                "lookup",
+                "factorised",
+                "reference",
+                *(("triton",) if device != "cpu" else ()),
+            }
+            fastest = min(plan.predicted_s.items(), key=lambda item: (item[0] == "reference", item[1]))
+            assert plan.path == fastest[0]
+            assert plan.rates == ("shipped" if device == "cpu" else "device")
+            assert "not measured" in str(plan) or device == "cpu"
+
+
+def test_groups_rows_and_inputs_count():
+    dense = explain(EXACT, 4 * 1024, 36, 64)
+    grouped = explain(EXACT, 4 * 1024, 36, 64, groups=4)
+    assert all(grouped.predicted_s[path] >= dense.predicted_s[path] * 0.99 for path in dense.predicted_s)
+    for path, least in (("factorised", 1.0), ("lookup", 0.0)):
+        times = [explain(EXACT, 1024, 64, 64, inputs=inputs).predicted_s[path] for inputs in (65536, 4 * 65536)]
+        assert times[1] - times[0] > 0 if least else times[1] == times[0]

@@ -14,6 +14,7 @@ import typer
 
 from axdnn.cli import (
     accelerators,
+    bench,
     catalogue,
     datasets,
     estimate,
@@ -39,6 +40,7 @@ app.command("simulate")(simulate.simulate)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("train")(train.train)
+app.command("bench")(bench.bench)
 app.add_typer(catalogue.app, name="multipliers")
 app.add_typer(accelerators.app, name="accelerators")
 app.add_typer(modelzoo.app, name="models")

@@ -3,10 +3,10 @@
 Imports no torch; `Dataset.as_float` and `Dataset.tensors` import it late.
 """
 
-from axdnn.data.cache import cache_root
 from axdnn.data.catalogue import DatasetInfo, dataset_info, list_datasets
 from axdnn.data.dataset import SPLITS, Dataset
 from axdnn.data.loading import get_dataset, load_dataset
+from axdnn.records import cache_root
 
 __all__ = [
     "SPLITS",

@@ -15,7 +15,7 @@ import numpy as np
 
 from axdnn.data.arrays import Arrays, content_sha256
 from axdnn.data.catalogue import DatasetInfo
-from axdnn.records import DataError
+from axdnn.records import DataError, cache_root
 
 FORMAT = 1
 
@@ -27,20 +27,6 @@ class Stored(NamedTuple):
     source: str
     sha256: str
     complete: bool
-
-
-def cache_root(cache: str | os.PathLike[str] | None = None) -> Path:
-    """Return the cache folder: `cache`, else `$AXDNN_CACHE`, else `$XDG_CACHE_HOME/axdnn`, else `~/.cache/axdnn`.
-
-    The folder is not created.
-    """
-    if cache is not None:
-        return Path(cache).expanduser()
-    if own := os.environ.get("AXDNN_CACHE"):
-        return Path(own).expanduser()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared).expanduser() / "axdnn"
-    return Path.home() / ".cache" / "axdnn"
 
 
 def data_file(name: str, cache: str | os.PathLike[str] | None = None) -> Path:

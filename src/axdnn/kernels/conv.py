@@ -114,7 +114,8 @@ def _conv(
     k, batch = c_group * kernel_h * kernel_w, x_codes.shape[0]
     dtype = accumulator_dtype(multiplier, k)
     window, device = kernel_h * kernel_w, x_codes.device
-    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(device), window=window)
+    plan = explain(multiplier, groups * batch * out_h * out_w, k, c_out // groups, path, str(device), window=window,
+                   groups=groups, inputs=x_codes.numel())  # fmt: skip
     if 0 in (batch, c_out, k):
         return torch.zeros(batch, c_out, out_h, out_w, dtype=dtype, device=device)
     if plan.path.startswith("native"):

@@ -31,6 +31,16 @@ def device_digits_s(kind: str, m: int, k: int, n: int, pairs: int, scales: int) 
     return terms * max(n, NARROWEST) / DEVICE_RATES[kind] + (2 * terms + 8.0 * m * n * scales) / BYTE_RATE + CALL_S
 
 
+def device_floats_s(floats: str, m: int, k: int, n: int, rank: int, chunks: int) -> float:
+    """Predicted seconds of products of factors in floats: `float32` or `float64`, a sum cut into so many chunks."""
+    return float(m) * k * n * rank / DEVICE_RATES[floats] + 8.0 * chunks * m * n / BYTE_RATE
+
+
+def device_lookup_s(m: int, k: int, n: int) -> float:
+    """Predicted seconds of torch's look-ups."""
+    return float(m) * k * n / DEVICE_RATES["lookup"]
+
+
 def triton_s(m: int, k: int, n: int) -> float:
     """Predicted seconds of the Triton look-up kernel."""
     return float(m) * k * n / DEVICE_RATES["triton"] + CALL_S

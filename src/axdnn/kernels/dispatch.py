@@ -117,7 +117,7 @@ def _grouped(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Pat
     groups, m, k = x.shape
     n = w.shape[1]
     dtype = accumulator_dtype(multiplier, k)
-    plan = explain(multiplier, groups * m, k, n, path, str(x.device))
+    plan = explain(multiplier, groups * m, k, n, path, str(x.device), groups=groups)
     if 0 in (groups, m, k, n):
         return torch.zeros(groups, m, n, dtype=dtype, device=x.device)
     if plan.path.startswith("native"):

@@ -119,12 +119,6 @@ def _table(columns: list[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.stack(columns, axis=1)))
 
 
-def predicted_s(factors: Int8Factors, m: int, k: int, n: int) -> float:
-    """Predicted seconds of one core, for ordering only: unfolding bytes costs more than multiplying them."""
-    terms = float(m) * k * factors.pairs
-    return terms * n / 3e11 + terms / 1.5e9 + float(m) * n * len(factors.groups) / 5e8
-
-
 def matmul_int8(factors: Int8Factors, x: torch.Tensor, w: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Sum products over k for row numbers `x` `(g, m, k)` and column numbers `w` `(g, n, k)`, both uint8."""
     groups, m, k = x.shape

@@ -6,7 +6,7 @@ import torch
 
 from axdnn.kernels.native import has_permutes, native_variants
 from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows
-from axdnn.kernels.native_tables import NativeTable, native_digits, native_table
+from axdnn.kernels.native_tables import native_digits, native_table
 from axdnn.records import Multiplier
 
 # Nanoseconds of one core, for choosing only: a row of 256 products laid out, a product added from it, a product found
@@ -49,16 +49,21 @@ def _convolve(
         return conv_digits(digits, x, w, steps)
     table = native_table(multiplier)
     assert table is not None
-    if _rows_pay(table, x, w, steps):
+    pixels = x.shape[0] * x.shape[2] * x.shape[3] // (steps.stride[0] * steps.stride[1])
+    if rows_pay(table.planes.count, pixels, w.shape[0] // steps.groups):
         return conv_rows(table.entries, x, w, steps)
     exact = None if table.exact is None else conv_digits(table.exact, x, w, steps)
     return conv_lookup(table.planes, x, w, steps, out=exact)
 
 
-def _rows_pay(table: NativeTable, x: torch.Tensor, w: torch.Tensor, steps: Steps) -> bool:
-    """Whether rows of products, laid out once for all pixels, are cheaper than finding each product."""
+def rows_pay(count: int, pixels: int, outputs: int) -> bool:
+    """Whether rows of products, laid out once for all pixels, are cheaper than finding each product.
+
+    Args:
+        count: bytes of an entry.
+        pixels: of the input, fewer by the stride.
+        outputs: of one group.
+    """
     fast = "vnni" in native_variants()
-    outputs = w.shape[0] // steps.groups
-    pixels = x.shape[0] * x.shape[2] * x.shape[3] // (steps.stride[0] * steps.stride[1])
     rows = LAY_OUT_NS[fast] + pixels * ADD_NS[fast]
-    return outputs >= 8 and rows < pixels * FIND_NS[has_permutes()][table.planes.count]
+    return outputs >= 8 and rows < pixels * FIND_NS[has_permutes()][count]

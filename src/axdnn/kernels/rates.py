@@ -1,53 +1,90 @@
-"""Predicted seconds of one core for each path, for choosing only: measured orders of magnitude, not promises."""
+"""Seconds that each step of a path takes: shipped costs by processor features, or those measured on this machine.
+
+Costs only choose between paths that give the same integers, so they decide how long a product takes and nothing else.
+"""
 
 from __future__ import annotations
 
-from axdnn.kernels.native import has_permutes, native_variants
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-# Products of one core in a second.
-TORCH_RATES = {"float32": 4e10, "float64": 1.5e10, "lookup": 2.5e9, "reference": 1e8}
-LOOKUP_ROW_RATE = 1e9
-FEW_OUTPUTS = 32  # windows are laid out for at least so many
-DIGIT_RATES = {"portable": 6e9, "avx2": 5e10, "avxvnni": 1.3e11, "vnni": 2.2e11, "amx": 8e11}
-# Window bytes laid out, weight bytes packed, sums added, in a second.
-LAYOUT_RATE, PACK_RATE, SUM_RATE = 3e10, 4e9, 3e9
-# Look-ups by the number of bytes an entry has, with and without byte permutes.
-LOOKUP_RATES = {True: {1: 2.8e10, 2: 1.7e10}, False: {1: 2.7e9, 2: 1.9e9}}
-PANEL, TERMS_AT_ONCE = 16, 256
-CALL_S = 2e-5
+from axdnn.kernels.work import Size, Work
+
+Costs = Mapping[str, Mapping[str, float]]  # kind of work -> step -> seconds
 
 
-def torch_lookup_s(m: int, k: int, n: int) -> float:
-    """Predicted seconds of the look-up path of torch."""
-    return float(m) * k * max(n, FEW_OUTPUTS) / TORCH_RATES["lookup"] + 256.0 * k * min(m, n) / LOOKUP_ROW_RATE
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """Costs and where they are from; compared by identity.
+
+    Attributes:
+        costs: kind of work -> step -> seconds, of the threads that torch uses.
+        source: `measured` or `shipped`.
+    """
+
+    costs: Costs
+    source: str
+
+    def seconds(self, parts: Iterable[Work]) -> float:
+        """Predicted seconds of a path that consists of these parts."""
+        total = 0.0
+        for part in parts:
+            costs = self.costs[part.kind]
+            for step, count in part.counts.items():
+                total += costs[step] * count
+        return total
 
 
-def digits_s(m: int, k: int, n: int, pairs: int, scales: int) -> float:
-    """Predicted seconds of native digit products.
+def reference_s(size: Size) -> float:
+    """Predicted seconds of the literal path."""
+    return 1e-4 + 1e-8 * size.m * size.k * size.n * size.groups
+
+
+# What `microbenchmark` found on one core of a Xeon with AMX, rounded; for slower variants the same core without it.
+_TORCH: Costs = {
+    "float32": {"call": 3.2e-4, "group": 8e-7, "inputs": 2.5e-9, "products": 1.6e-11, "layout": 6e-10, "packed": 3.5e-9,
+                "sums": 1e-9},
+    "float64": {"call": 2.5e-4, "group": 2.5e-6, "inputs": 2.5e-9, "products": 3.2e-11, "layout": 4e-9,
+                "packed": 4e-9, "sums": 1e-9},
+    "int8": {"call": 2.5e-4, "group": 5.8e-5, "inputs": 1e-9, "layout": 3.5e-10, "products": 1.5e-12,
+             "packed": 4e-9, "sums": 3e-9},
+    "lookup": {"call": 5e-4, "products": 2e-10, "layout": 1e-10, "rows": 8e-9, "table": 4e-9},
+}  # fmt: skip
+_DIGITS: Mapping[str, Costs] = {
+    name: {
+        "digits": {"call": 9e-5, "group": 8e-6, "inputs": inputs, "products": products, "layout": 4e-11,
+                   "pieces": 8e-10, "packed": 2.7e-10, "sums": sums},
+        "digits_depthwise": {"call": 1e-4, "group": 2e-7, "inputs": inputs, "products": depthwise, "sums": 8e-10},
+    }
+    for name, inputs, products, sums, depthwise in (
+        ("amx", 2e-10, 1.1e-12, 3e-10, 6.5e-11), ("vnni", 3e-10, 3.6e-12, 4e-10, 7e-11),
+        ("avxvnni", 6e-10, 6e-12, 4e-10, 7e-11), ("avx2", 6e-10, 2e-11, 7e-10, 8.5e-11),
+        ("portable", 5e-10, 1.6e-10, 7e-10, 2.3e-10),
+    )
+}  # fmt: skip
+_PLANES: Mapping[bool, Costs] = {
+    permutes: {
+        f"planes{count}{tail}": {"call": 6e-5, "inputs": 7e-10, "looked_up": seconds, "layout": 3e-11, "sums": 6e-11,
+                                 "packed": 1e-9, **({} if tail == "_outputs" else {"blocks": 2e-7})}
+        for count, seconds in ((1, one), (2, two)) for tail in ("", "_depthwise", "_outputs")
+    }
+    for permutes, one, two in ((True, 2.2e-11, 3.5e-11), (False, 2e-10, 2.5e-10))
+}  # fmt: skip
+_ROWS: Mapping[bool, Costs] = {
+    vectors: {"rows": {"call": 1.1e-4, "inputs": 1e-10, "laid_out": 4.1e-8, "products": added}}
+    for vectors, added in ((True, 2.6e-11), (False, 8.4e-11))
+}
+
+
+def shipped_rates(variants: tuple[str, ...], permutes: bool) -> Rates:
+    """Return costs of a core like those the kernels were tuned on.
 
     Args:
-        m: windows.
-        k: terms of a window.
-        n: outputs; they come in panels.
-        pairs: digit pairs of the table.
-        scales: different scales among them.
+        variants: of the native kernels, slowest first; empty without them.
+        permutes: whether look-ups use byte permutes.
     """
-    panels = -(-n // PANEL) * PANEL
-    terms = float(k) * pairs
-    products = m * terms * panels / DIGIT_RATES[native_variants()[-1]]
-    return products + m * terms / LAYOUT_RATE + n * terms / PACK_RATE + float(m) * n * scales / SUM_RATE + CALL_S
-
-
-def planes_s(m: int, k: int, n: int, count: int, exact_pairs: int) -> float:
-    """Predicted seconds of native look-ups.
-
-    Args:
-        m: windows.
-        k: terms of a window.
-        n: outputs.
-        count: bytes of an entry.
-        exact_pairs: digit pairs of the exact product where only a difference is looked up, else 0.
-    """
-    looked_up = float(m) * k * n / LOOKUP_RATES[has_permutes()][count]
-    added = float(m) * n * -(-k // TERMS_AT_ONCE) / SUM_RATE
-    return looked_up + added + CALL_S + (digits_s(m, k, n, exact_pairs, 1) if exact_pairs else 0.0)
+    if not variants:
+        return Rates(_TORCH, "shipped")
+    known = next((name for name in reversed(variants) if name in _DIGITS), "portable")
+    own = {**_DIGITS[known], **_PLANES[permutes], **_ROWS["vnni" in variants]}
+    return Rates({**_TORCH, **own}, "shipped")

@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
 from axdnn.evaluation import Split, digest_of
 from axdnn.generation import Request, generate
 from axdnn.hardware import list_accelerators, load_accelerator
+from axdnn.kernels import calibrate
 from axdnn.methods.run_folder import RunFolder
 from axdnn.models import TrainedModel, input_text, model_identity, resolve_model
 from axdnn.multipliers import load_multiplier, pinned_set
@@ -91,6 +93,8 @@ def xai_gen(
     if finished is not None:
         return Outcome(finished, tuple(folder.drawn() or _drawn_again(finished, folder)), True)
     calibration, splits = splits_of(dataset, request.seed, images)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs speed alone
+        calibrate(progress)
     with folder:
         result = generate(
             trained.model, calibration, splits, request, name=trained.name, data=data,

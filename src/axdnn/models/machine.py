@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
+
+from axdnn.records import processor_name
 
 
 @contextlib.contextmanager
@@ -23,8 +23,5 @@ def one_thread() -> Iterator[None]:
 
 def processor() -> str:
     """Return the kind of processor, on which the last bits of a training depend."""
-    model = ""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {model}".strip()
+    architecture, _, model = processor_name().partition(" ")
+    return f"{architecture} {torch.backends.cpu.get_cpu_capability()} {model}".strip()

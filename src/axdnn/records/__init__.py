@@ -29,6 +29,7 @@ from axdnn.records.errors import (
 )
 from axdnn.records.evaluation import Accuracy, Evaluation
 from axdnn.records.importance import LayerScores
+from axdnn.records.machine import cache_root, processor_name
 from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
 from axdnn.records.network import ExactOperator, Layer, Network
 from axdnn.records.study import GenerationResult, Study
@@ -62,8 +63,10 @@ __all__ = [
     "Study",
     "UnknownNameError",
     "UnsupportedOperatorError",
+    "cache_root",
     "from_json",
     "load_record",
+    "processor_name",
     "remove_leftovers",
     "require_finite",
     "save_record",

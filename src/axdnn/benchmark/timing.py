@@ -1,0 +1,51 @@
+"""Times that can be compared: jobs take turns, so that all of them see the same machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+SLOW_S, SLOW_ROUNDS = 0.2, 3
+
+
+class Timing(NamedTuple):
+    """Seconds of a job.
+
+    Attributes:
+        s: median.
+        quarters: lower and upper quarter point.
+    """
+
+    s: float
+    quarters: tuple[float, float]
+
+
+def in_turns(jobs: Mapping[Key, Callable[[], object]], rounds: int) -> dict[Key, Timing]:
+    """Time each job once a round, after one run that does not count.
+
+    Args:
+        jobs: what to run.
+        rounds: 2 or more; jobs that take longer than `SLOW_S` get at most `SLOW_ROUNDS`.
+    """
+    slow = {key for key, job in jobs.items() if seconds_of(job) > SLOW_S}
+    seen: dict[Key, list[float]] = {key: [] for key in jobs}
+    for number in range(rounds):
+        for key, job in jobs.items():
+            if key not in slow or number < SLOW_ROUNDS:
+                seen[key].append(seconds_of(job))
+    return {key: Timing(statistics.median(times), _quarters(times)) for key, times in seen.items()}
+
+
+def seconds_of(job: Callable[[], object]) -> float:
+    """Run a job and return how long it took by the clock."""
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
+def _quarters(times: list[float]) -> tuple[float, float]:
+    low, _, high = statistics.quantiles(times, n=4, method="inclusive")
+    return low, high
