@@ -7,7 +7,6 @@ to a table. Loops get windows that were unfolded before, for free.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from axdnn.benchmark.selection import Shape
-from axdnn.benchmark.timing import in_turns
+from axdnn.benchmark.timing import in_turns, seconds_of
 from axdnn.kernels import PATHS, Path, Plan, approx_conv2d, approx_matmul, explain, torch_factors, unfold
 from axdnn.records import Multiplier
 
@@ -133,11 +132,10 @@ def _loop_seconds(loop: Loop, shape: Shape, circuit: Multiplier) -> float:
     part, flat = rows[:groups, :m].contiguous(), w.view(shape.groups, n, shape.terms)
     table = torch.from_numpy(circuit.table.copy())
 
-    def run() -> float:
-        began = time.perf_counter()
+    def run() -> None:
         for g in range(groups):
             loop(part[g], flat[g], table)
-        return time.perf_counter() - began
 
     run()
-    return statistics.median(run() for _ in range(3)) * (rows.shape[1] / m) * (shape.groups / groups)
+    middle = statistics.median(seconds_of(run) for _ in range(3))
+    return middle * (rows.shape[1] / m) * (shape.groups / groups)

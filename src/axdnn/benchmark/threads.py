@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +47,7 @@ def measure_speedup(
                 with threads(count):
                     jobs["float32"]()  # wakes the threads
                     for name, job in jobs.items():
-                        seen[name, count].append(seconds_of(job))
+                        seen[name, count].append(seconds_of(job, time.perf_counter))
         for name in jobs:
             one, several = (statistics.median(seen[name, count]) for count in (1, number))
             rows.append({"shape": label, "table": name, "threads": number, "one_s": one, "several_s": several,
