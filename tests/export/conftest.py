@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -124,7 +125,9 @@ CIRCUITS: dict[str, tuple[str | Multiplier, Recipe]] = {
 
 
 def reader() -> ModuleType:
-    """The example that reads archives."""
+    """The example that reads archives, with its neighbour in reach."""
+    if str(EXAMPLES) not in sys.path:
+        sys.path.append(str(EXAMPLES))
     spec = importlib.util.spec_from_file_location("read_export", EXAMPLES / "read_export.py")
     assert spec is not None
     assert spec.loader is not None
