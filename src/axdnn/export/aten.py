@@ -47,9 +47,9 @@ class AtenProgram(nn.Module):
         self.program = program
         self.planes: dict[str, Planes] = {}
         self.products: dict[str, ProductPlanes] = {}
-        self._buffers: dict[tuple[str, str], str] = {}  # calls of a layer share theirs
-        self._known: dict[object, str] = {}
-        self._layers: dict[tuple[object, ...], Planes] = {}
+        self._names: dict[tuple[str, str], str] = {}  # calls of a layer share theirs
+        self._known_tensors: dict[object, str] = {}
+        self._known_planes: dict[tuple[object, ...], Planes] = {}
         for step in program.steps:
             if step.op not in RULES:
                 known = ", ".join(RULES)
@@ -64,8 +64,8 @@ class AtenProgram(nn.Module):
 
     def _hold_layer(self, step: Step) -> None:
         key = (step.attrs["table"], step.attrs["w_zero"], *map(id, step.arrays.values()))
-        planes = self._layers.get(key) or planes_of(step, self.program.tables[step.attrs["table"]], EXACT)
-        self.planes[step.output] = self._layers[key] = planes
+        planes = self._known_planes.get(key) or planes_of(step, self.program.tables[step.attrs["table"]], EXACT)
+        self.planes[step.output] = self._known_planes[key] = planes
         if planes.f.size:
             self._hold(step, "f", planes.f.T.astype(np.float64), planes)
             self._hold(step, "g", np.moveaxis(planes.g, 0, 1).astype(np.float64), planes)
@@ -90,14 +90,16 @@ class AtenProgram(nn.Module):
         self.register_buffer(f"table_{key}", torch.from_numpy(entries.astype(np.float64)))
 
     def _hold(self, step: Step, key: str, array: Array, source: object = None) -> None:
-        name = self._known.setdefault((key, id(array if source is None else source)), f"tensor{len(self._known)}_{key}")
-        self._buffers[step.output, key] = name
+        name = self._known_tensors.setdefault(
+            (key, id(array if source is None else source)), f"tensor{len(self._known_tensors)}_{key}"
+        )
+        self._names[step.output, key] = name
         if not hasattr(self, name):
             self.register_buffer(name, torch.from_numpy(np.array(array, order="C")))
 
     def held(self, step: Step, key: str) -> torch.Tensor:
         """Return a tensor of a step."""
-        return self.get_buffer(self._buffers[step.output, key])
+        return self.get_buffer(self._names[step.output, key])
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Compute the network."""
