@@ -90,11 +90,12 @@ def add_matmul(g: Graph, s: Step) -> None:
 
     lookup = None
     if planes.looked_up is not None:
+        places = columns
         if not planes.looked_up.all():
             kept = g.constant(planes.looked_up[:, None], "bool")
-            columns = g.add("Where", kept, columns, g.constant(NOTHING, "int32"))
+            places = g.add("Where", kept, columns, g.constant(NOTHING, "int32"))
         terms = [_terms_first(g, rows, len(g.shapes[s.inputs[0]]), -1, -1),
-                 _terms_first(g, columns, len(g.shapes[s.inputs[1]]), -2, -2)]  # fmt: skip
+                 _terms_first(g, places, len(g.shapes[s.inputs[1]]), -2, -2)]  # fmt: skip
         lookup = _table_sums(g, s, terms[0], terms[1], _sum_type(planes))
     _finish(g, s, planes, [part(*ends) for ends in _parts(planes)], lookup)
 

@@ -132,7 +132,7 @@ def export_model(
     program = lower(model)
     content = chosen.pack(program)
     several = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
-    given = _examples(model) if several is None else tuple(x[:CHECK_INPUTS] for x in several)
+    given = _examples(model) if several is None else tuple(x[:CHECK_INPUTS].float() for x in several)
     with torch.no_grad():
         wanted, found = _tuple(model(*given)), chosen.run(content, given)
     if found is None:
