@@ -1,5 +1,6 @@
 """Compute the network in an archive of `axdnn export --to npz` with NumPy alone; docs/export.md has the format."""
 
+import importlib
 import json
 
 import numpy as np
@@ -12,8 +13,8 @@ def windows(x, s, fill):  # (b, c, *sizes) -> (b, c, *out_sizes, *kernel)
     return view[(slice(None), slice(None), *(slice(None, None, step) for step in (*s["stride"], *s["dilation"])))]
 
 
-def layer(s, x, a, file):
-    table, x_value, w_value = (np.int64(file[f"{kind}.{s['table']}"]) for kind in ("table", "a_values", "w_values"))
+def layer(s, x, a):
+    table, x_value, w_value = (np.int64(a[kind]) for kind in ("table", "a_values", "w_values"))
     w, groups, dims, patch = a["w"], s.get("groups", 1), a["w"].ndim - 1, x[..., None, None, :]
     if s["op"] == "conv":
         view = np.moveaxis(windows(x, s, s["zero"]), 1, dims)  # (b, *out_sizes, c, *kernel)
@@ -29,10 +30,9 @@ def layer(s, x, a, file):
     return (np.moveaxis(sums, -1, 1) if s["op"] == "conv" else sums) + a["constant"]
 
 
-STEPS = {
-    "quantise": lambda s, x, a: (
-        np.clip(np.rint(np.float32(x) * a["unit"]), s["low"], s["high"]) * s["step"] + s["zero"]
-    ),
+STEPS = {  # those of attention, recurrent layers and selections are in read_export_more.py
+    **dict.fromkeys(("conv", "linear"), layer),
+    "quantise": lambda s, x, a: np.rint(np.float32(x) * a["unit"]).clip(s["low"], s["high"]) * s["step"] + s["zero"],
     "scale": lambda s, x, a: np.float32(x) * a["unit"],
     "clamp": lambda s, x, a: np.clip(x, s["low"], s["high"]),
     "dequantise": lambda s, x, a: (np.float32(x) - s["zero"]) * a["scale"],
@@ -41,7 +41,7 @@ STEPS = {
     "pool_sum": lambda s, x, a: windows(np.int64(x) - s["zero"], s, 0).sum(tuple(range(-len(s["kernel"]), 0))),
     "max_pool": lambda s, x, a: windows(x, s, s["least"]).max(tuple(range(-len(s["kernel"]), 0))),
     "lookup": lambda s, x, a: a["table"][x.astype(int) - s["first"]],
-    "reshape": lambda s, x, a: x.reshape(len(x), *s["sizes"]),
+    "reshape": lambda s, x, a: x.reshape(s["sizes"]),
     "transpose": lambda s, x, a: x.transpose(s["order"]),
     "concat": lambda s, x, a, *more: np.concatenate([x, *more], s["axis"]),
 }
@@ -52,7 +52,9 @@ def run(path, *images):
     graph = json.loads(str(file["graph"]))
     values = {name: np.asarray(x, np.float32) for name, x in zip(graph["inputs"], images, strict=True)}
     for s in graph["steps"]:
-        a, (x, *more) = {name: file[key] for name, key in s["arrays"].items()}, [values[i] for i in s["inputs"]]
-        result = layer(s, x, a, file) if s["op"] in ("conv", "linear") else STEPS[s["op"]](s, x, a, *more)
-        values[s["output"]] = result.astype(s["dtype"])
+        table = ["table", "a_values", "w_values"] if "table" in s else []
+        keys = s["arrays"] | {kind: f"{kind}.{s['table']}" for kind in table}
+        a, (x, *more) = {name: file[key] for name, key in keys.items()}, [values[i] for i in s["inputs"]]
+        rule = STEPS.get(s["op"]) or importlib.import_module("read_export_more").STEPS[s["op"]]
+        values[s["output"]] = rule(s, x, a, *more).astype(s["dtype"])
     return [values[name] for name in graph["outputs"]]

@@ -187,3 +187,46 @@ def test_data_of_another_shape_are_refused(at_runs: Path, axdnn_data: Command) -
     )  # fmt: skip
     with pytest.raises(InvalidInputError, match=r"takes images \(3, 32, 32\) of 10 classes, but 'mnist'"):
         simulate(dataclasses.replace(built, dataset=other), data="mnist", images=5)
+
+
+ATTENTION_AND_LSTM = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv2d(1, 8, 7, 7)
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True, norm_first=True)
+        self.rnn, self.head = nn.LSTM(8, 6, batch_first=True), nn.Linear(6, 10)
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = self.block(torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1))
+        return self.head(self.rnn(x[:, ::4])[0][:, -1])
+
+def net():
+    torch.manual_seed(0)
+    return Net()
+"""
+
+
+@pytest.mark.slow
+def test_exporting_a_run_of_a_network_with_attention_and_recurrence(
+    axdnn_data: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(READER.parent))
+    (tmp_path / "net.py").write_text(ATTENTION_AND_LSTM)
+    options = ("--strategy", "random", "--evaluations", "3", "--score", "none", "--max-accuracy-loss", "30")
+    assert axdnn_data("generate", "--model", "net.py:net", *options, *FEW, "--out", "run").code == 0
+    images = load_dataset("mnist").tensors("test", 6)[0]
+    wanted = load_run("run").model()(images)
+    for to in ("onnx", "pt2", "npz"):
+        done = axdnn_data("export", "run", "--to", to, "--out", f"net.{to}", "--quiet")
+        assert "results on 4 inputs identical" in done.out
+    found = torch.export.load(tmp_path / "net.pt2").module()(images)
+    assert torch.equal(found, wanted)
+    read = importlib.import_module("read_export").run(tmp_path / "net.npz", images.numpy())[0]
+    assert np.array_equal(read, wanted.numpy())

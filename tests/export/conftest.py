@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -124,13 +125,25 @@ CIRCUITS: dict[str, tuple[str | Multiplier, Recipe]] = {
 
 
 def reader() -> ModuleType:
-    """The example that reads archives."""
-    spec = importlib.util.spec_from_file_location("read_export", EXAMPLES / "read_export.py")
+    """The example that reads archives, with its neighbour in reach."""
+    if str(EXAMPLES) not in sys.path:
+        sys.path.append(str(EXAMPLES))
+    return _loaded(EXAMPLES / "read_export.py")
+
+
+def _loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@cache
+def kinds() -> ModuleType:
+    """The small networks of every kind of layer."""
+    return _loaded(Path(__file__).resolve().parents[1] / "layers" / "test_layer_kinds.py")
 
 
 def run_written(model: nn.Module, to: str, x: torch.Tensor) -> torch.Tensor:
@@ -158,9 +171,10 @@ def made(net: str, case: str) -> tuple[ApproxModel, torch.Tensor]:
 class Kit:
     """What the tests of this folder share."""
 
-    windows = Windows
+    windows, circuits = Windows, CIRCUITS
     lively, images, full_rank = staticmethod(lively), staticmethod(images), staticmethod(full_rank)
     run, reader, made = staticmethod(run_written), staticmethod(reader), staticmethod(made)
+    kinds = staticmethod(kinds)
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,14 @@ def same(got: torch.Tensor, wanted: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("to", ["onnx", "npz"])
-@pytest.mark.parametrize("net", ["windows", "paths"])
-@pytest.mark.parametrize("case", CIRCUITS)
+@pytest.mark.parametrize(
+    ("net", "case"),
+    [
+        pytest.param(net, case, marks=pytest.mark.slow if net == "paths" and i % 3 else ())
+        for net in ("windows", "paths")
+        for i, case in enumerate(CIRCUITS)
+    ],
+)
 def test_every_kind_of_table(kit, case, net, to):
     model, x = kit.made(net, case)
     if case == "in steps":

@@ -56,6 +56,7 @@ def test_numpy_alone_reads_the_archive(kit, tmp_path):
     assert len((EXAMPLES / "read_export.py").read_text().splitlines()) <= 60
 
 
+@pytest.mark.slow
 def test_torch_alone_loads_the_program(kit, tmp_path):
     model, x = kit.made("paths", "signed")
     done = export_pt2(model, tmp_path / "net.pt2", x)
@@ -175,7 +176,10 @@ def test_a_file_that_computes_something_else_is_not_written(kit, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["lenet5", pytest.param("resnet8"), pytest.param("resnet20", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    ["lenet5", pytest.param("resnet8", marks=pytest.mark.slow), pytest.param("resnet20", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("to", ["onnx", "npz", pytest.param("pt2", marks=pytest.mark.slow)])
 def test_shipped_networks(kit, tmp_path, name, to):
     """Trained weights, another circuit in each layer, and neurons that are left out."""

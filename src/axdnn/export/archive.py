@@ -20,9 +20,10 @@ _KEYS = ("op", "output", "inputs", "node", "shape", "dtype", "arrays")  # of eve
 def archive_bytes(program: Program) -> bytes:
     """Return a program as the contents of an `.npz` file."""
     arrays: dict[str, Array] = {}
+    known: dict[int, str] = {}  # calls of one layer share their arrays
     steps: list[dict[str, Any]] = []
     for i, step in enumerate(program.steps):
-        keys = {name: f"{i}.{name}" for name in step.arrays}
+        keys = {name: known.setdefault(id(array), f"{i}.{name}") for name, array in step.arrays.items()}
         arrays |= {keys[name]: array for name, array in step.arrays.items()}
         steps.append({
             "op": step.op, "output": step.output, "inputs": step.inputs, "node": step.node, "shape": step.shape,

@@ -42,6 +42,61 @@ class Planes:
     total: int
 
 
+@dataclass(frozen=True, eq=False)
+class ProductPlanes:
+    """Sums of a product of activations as sums of exact products of two looked-up operands.
+
+    Attributes:
+        f, g: int64 `(256, r)`, by row of the table and by column.
+        terms: bool `(r, k)`, which terms a plane adds to.
+        looked_up: bool `(k,)`, terms whose entries are taken from the table itself; None if the planes say everything.
+        ends: where the reduction is cut so that each part is exact.
+        total: bound of any sum, constant included.
+    """
+
+    f: Int64Array
+    g: Int64Array
+    terms: npt.NDArray[np.bool_]
+    looked_up: npt.NDArray[np.bool_] | None
+    ends: tuple[int, ...]
+    total: int
+
+
+def product_planes_of(step: Step, multiplier: Multiplier, k: int, exact: int) -> ProductPlanes:
+    """Write the sums of a `matmul` step over k terms as planes; the zero points are planes of their own.
+
+    Args:
+        step: of the product.
+        multiplier: the step's.
+        k: number of terms.
+        exact: integers up to this magnitude are exact in the type that adds.
+    """
+    kinds = step.arrays.get("terms", np.zeros(k, np.uint8))
+    a, b = multiplier.a_values.astype(np.int64)[:, None], multiplier.w_values.astype(np.int64)[:, None]
+    one, every = np.ones((256, 1), np.int64), np.ones(k, bool)
+    approximate = kinds == APPROXIMATE
+    planes = [(a, b, kinds == EXACT), (a, -step.attrs["w_zero"] * one, every), (-step.attrs["zero"] * one, b, every)]
+    factors, looked_up = _factors(multiplier), None
+    if factors is not None and float(_most(factors[0]) @ _most(factors[1])) <= exact // 2:
+        planes.append((*factors, approximate))
+    else:
+        looked_up = approximate
+    f, g = (np.concatenate([plane[i] for plane in planes], axis=1) for i in range(2))
+    terms = np.concatenate([np.broadcast_to(plane[2], (plane[0].shape[1], k)) for plane in planes])
+    used = (f.any(0) & g.any(0) & terms.any(1)) | (np.arange(f.shape[1]) == 0)  # at least one, of zeros if need be
+    f, g, terms = f[:, used], g[:, used], terms[used]
+    bounds = (_most(f) * _most(g)) @ terms
+    total = int(bounds.sum()) + int(np.abs(step.arrays["constant"]).max(initial=0))
+    if looked_up is not None:
+        total += int(looked_up.sum()) * int(np.abs(multiplier.table.astype(np.int64)).max())
+    return ProductPlanes(f, g, terms, looked_up, tuple(chunk_ends([int(v) for v in bounds], exact)), total)
+
+
+def _most(factors: Int64Array) -> npt.NDArray[np.float64]:
+    """Largest magnitude of each column."""
+    return np.abs(factors).max(axis=0, initial=0).astype(np.float64)
+
+
 def planes_of(step: Step, multiplier: Multiplier, exact: int) -> Planes:
     """Write a layer's sums as planes.
 

@@ -2,6 +2,8 @@
 
 A step is one of the operators of `STEPS`. Values are named; codes are int8 or uint8, sums are exact integers, real
 values float32. docs/export.md defines each step.
+
+The batch may be any axis of a value, alone or merged with others: in shapes its size is -1.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ from axdnn.records import Multiplier
 
 Array = npt.NDArray[Any]
 
-# Operator -> what it makes of its inputs. Arrays of a step broadcast against values without their batch dimension.
+# Operator -> what it makes of its inputs. Arrays of a step broadcast against values.
 STEPS = {
     "quantise": "codes of `unit * x`: round half to even, clamp to low..high, times step, plus zero",
     "scale": "real `unit * x`",
     "clamp": "real values kept within low..high, either of which may be null",
     "conv": "sums of table entries over a window, plus constant",
     "linear": "sums of table entries over the last axis, plus constant",
+    "matmul": "sums of table entries of two activations, minus zero points times sums of values, plus constant",
     "dequantise": "real `scale * (code - zero)`",
     "add": "real sum of two values",
     "affine": "real `scale * x + shift` for each channel",
@@ -32,7 +35,13 @@ STEPS = {
     "reshape": "the same values in another shape",
     "transpose": "axes in another order",
     "concat": "values side by side",
+    "take": "values at the places of an index along an axis",
+    "pad": "a border of one value",
+    "constant": "a stored value, once for each example of the batch",
+    "function": "a function of real values in float64, rounded to float32",
 }
+# Functions whose every operation IEEE 754 rounds correctly, in one order: the same bits in every format.
+SAME_BITS = ("affine", "amax", "combine", "div", "embedding", "maximum", "minimum", "mul", "rnn_relu_cell")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +53,7 @@ class Step:
         output: name of the value it makes.
         inputs: names of the values it reads.
         node: operator of the network it belongs to.
-        shape: of the result, without the batch dimension.
+        shape: of the result, -1 for the axis that depends on the batch.
         dtype: of the result: `int8`, `uint8`, `int64` (exact sums) or `float32`.
         attrs: plain numbers and lists.
         arrays: tensors.
@@ -77,3 +86,9 @@ class Program:
     steps: tuple[Step, ...]
     tables: dict[str, Multiplier]
     about: dict[str, str]
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """Functions that may differ between formats in the last bit of float64, before they are rounded to float32."""
+        names = (step.attrs["function"] for step in self.steps if step.op == "function")
+        return tuple(dict.fromkeys(name for name in names if name not in SAME_BITS))

@@ -197,8 +197,8 @@ def approx_conv_transpose(
 
 
 @dataclass(frozen=True)
-class _Phase:
-    """Output positions of one remainder: an ordinary convolution over `size` inputs from `start` on."""
+class Phase:
+    """Output positions of one remainder: an ordinary convolution over the inputs from `start` to `stop`."""
 
     places: slice
     taps: tuple[int, ...]
@@ -210,7 +210,7 @@ class _Phase:
 @dataclass(frozen=True)
 class _Axis:
     out: int
-    phases: tuple[_Phase, ...]
+    phases: tuple[Phase, ...]
 
 
 def _phases(size: int, kernel: int, stride: int, padding: int, extra: int, dilation: int) -> _Axis:
@@ -221,10 +221,11 @@ def _phases(size: int, kernel: int, stride: int, padding: int, extra: int, dilat
             "a transposed convolution needs a positive output size and output_padding below stride or dilation, "
             f"but got size {out}, output_padding={extra}, stride={stride}, dilation={dilation}"
         )
-    return _Axis(out, tuple(_each_phase(out, kernel, stride, padding, dilation)))
+    return _Axis(out, tuple(each_phase(out, kernel, stride, padding, dilation)))
 
 
-def _each_phase(out: int, kernel: int, stride: int, padding: int, dilation: int) -> Iterator[_Phase]:
+def each_phase(out: int, kernel: int, stride: int, padding: int, dilation: int) -> Iterator[Phase]:
+    """Cut one axis of a transposed convolution with `out` output positions into phases."""
     step = dilation // math.gcd(dilation, stride)
     for remainder in range(stride):
         first = (remainder - padding) % stride  # the first output position of this remainder
@@ -234,10 +235,10 @@ def _each_phase(out: int, kernel: int, stride: int, padding: int, dilation: int)
         count = (out - 1 - first) // stride + 1
         whole = (first + padding) // stride
         reach = [(dilation * k - remainder) // stride for k in (taps[0], taps[-1])] if taps else [0, 0]
-        yield _Phase(slice(first, None, stride), taps[::-1], step, whole - reach[1], whole + count - reach[0])
+        yield Phase(slice(first, None, stride), taps[::-1], step, whole - reach[1], whole + count - reach[0])
 
 
-def _window(x: torch.Tensor, phase: tuple[_Phase, ...], pad_code: int) -> torch.Tensor:
+def _window(x: torch.Tensor, phase: tuple[Phase, ...], pad_code: int) -> torch.Tensor:
     """Return the inputs of a phase, the code of zero where they lie outside."""
     border: list[int] = []
     for axis, p in reversed(list(enumerate(phase))):
@@ -245,7 +246,7 @@ def _window(x: torch.Tensor, phase: tuple[_Phase, ...], pad_code: int) -> torch.
     return functional.pad(x, border, value=pad_code)
 
 
-def _taps(w: torch.Tensor, phase: tuple[_Phase, ...]) -> torch.Tensor:
+def _taps(w: torch.Tensor, phase: tuple[Phase, ...]) -> torch.Tensor:
     for axis, p in enumerate(phase):
         w = w.index_select(2 + axis, torch.tensor(p.taps, device=w.device))
     return w
