@@ -116,7 +116,7 @@ def test_saved_tensors_are_mostly_bytes(nets):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         layer = trained.layer("conv1")
         codes = torch.randint(0, 255, (16, 1, 14, 12)).float().requires_grad_()
-        assert layer(codes, "auto").requires_grad
+        assert layer((codes,), layer.ready(), "auto").requires_grad
     assert sum(kept.values()) < codes.numel() * 1.5 + 40 * layer.weight.numel() + 2000
 
 
@@ -173,11 +173,11 @@ def test_what_cannot_be_trained_is_refused_by_name(nets):
 
 def test_an_unknown_operator_is_named(nets):
     from axdnn.quant import Node, capture
-    from axdnn.retraining.model import _requests
+    from axdnn.retraining.requests import requests
 
     net, images = nets.plain
     captured = capture(net, images)
     nodes = [*list(captured.nodes.values())[:-1], Node("odd", "softsort", ("fc2",)), Node("output", "output", ("odd",))]
     with pytest.raises(UnsupportedOperatorError, match=r"'odd' \(softsort\)"):
-        _requests(captured.rebuilt(nodes, {}))
+        requests(captured.rebuilt(nodes, {}))
     assert isinstance(net, nn.Module)
