@@ -145,13 +145,13 @@ def looked_up(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 def _first_gradient(ctx: Any, a: torch.Tensor, b: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
     p, q = (t.to(grad.device) for t in ctx.slopes.a)
-    total = torch.zeros(a.shape, device=grad.device)
+    total = None
     for j in range(p.shape[1]):
         part = to_first(ctx.layer.node, a.shape, looked_up(q[:, j], b).to(ctx.dtype), grad).float()
-        if p.shape[1] == 1 and bool((p == 1).all()):
-            return part
-        total.addcmul_(part, looked_up(p[:, j], a))
-    return total
+        if not bool((p[:, j] == 1).all()):
+            part = part * looked_up(p[:, j], a)
+        total = part if total is None else total.add_(part)
+    return torch.zeros(a.shape, device=grad.device) if total is None else total
 
 
 def _second_gradient(ctx: Any, a: torch.Tensor, b: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
