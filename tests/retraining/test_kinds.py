@@ -19,7 +19,8 @@ from axdnn.layers.emission import Emission
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import TRANSPOSED_OPS, capture, fold_batch_norm, network_of
 from axdnn.quant.float_layers import FloatLayer, FloatProduct
-from axdnn.retraining import GradientRule, smoothed_difference, trainable
+from axdnn.records import InvalidInputError
+from axdnn.retraining import GradientRule, fine_tune, recalibrate, smoothed_difference, trainable
 from axdnn.retraining.functions import Products, RealFunction
 from axdnn.retraining.parameters import TrainableProduct
 from axdnn.retraining.slopes import slopes
@@ -193,6 +194,9 @@ def test_every_network_is_the_finished_one_to_the_bit_before_and_after_steps(num
             sum((a - b).square().mean() for a, b in zip(found, target, strict=True)).backward()
             optimizer.step()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in trained.parameters())
+    integer = kinds.results(trained.finish(), inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(kinds.results(trained, inputs), integer, strict=True))
 
 
 @pytest.mark.parametrize("name", kinds.NETWORKS)
@@ -231,3 +235,16 @@ def test_a_function_is_differentiated_at_the_rounded_values_and_only_where_wante
     table = torch.randn(5, 2)
     chosen = RealFunction.apply(lambda a, b: b + table[a.long()].double(), torch.tensor([1.0, 3.0]), x[:2, :2])
     assert torch.equal(torch.autograd.grad(chosen.sum(), x)[0][:2, :2], torch.ones(2, 2))
+
+
+def test_several_inputs_are_recalibrated_and_trained_by_a_loop_of_one_s_own():
+    captured, inputs, (_, target) = small("two inputs and results")
+    model = coded_with(captured, inputs, "mul8u_17MJ", Recipe(compensate=False))
+    trained = trainable(model, captured, inputs)
+    before = float((model(*inputs)[1] - target).square().mean())
+    recalibrate(model, captured, inputs)
+    assert float((model(*inputs)[1] - target).square().mean()) < before
+    with pytest.raises(InvalidInputError, match="2 inputs and 2 results"):
+        fine_tune(trained, inputs[0], torch.zeros(len(inputs[0]), dtype=torch.long))
+    with pytest.raises(InvalidInputError, match=r"shape \(b, 5, 6\) and \(b, 3\)"):
+        trained(inputs[0])

@@ -18,7 +18,7 @@ from axdnn.retraining.functions import RealFunction
 from axdnn.retraining.operators import EXACT, PASSING, Real
 from axdnn.retraining.parameters import Ready, TrainableLayer, TrainableProduct, TrainableSums
 from axdnn.retraining.ranges import ActivationRange, by_channel
-from axdnn.retraining.requests import REAL, Key, Request, before, requests
+from axdnn.retraining.requests import REAL, Key, Request, before, few, requests
 from axdnn.retraining.slopes import Gradient, GradientRule
 
 Values = dict[str, dict[Request, torch.Tensor]]
@@ -55,8 +55,7 @@ def trainable(
         InvalidInputError: `model` is not the network of `approximate`; layers with skipped channels or exact terms.
         UnsupportedOperatorError: an operator that cannot be trained through.
     """
-    few = tuple(x[:1] for x in calibration) if isinstance(calibration, tuple) else calibration[:1]
-    captured = fold_batch_norm(model if isinstance(model, CapturedModel) else capture(model, few))
+    captured = fold_batch_norm(model if isinstance(model, CapturedModel) else capture(model, few(calibration)))
     _check_same_network(approximate, captured)
     rule, recipe = GradientRule(gradient, width, tolerance), recipe or Recipe()
     data = Calibration(captured, calibration, recipe.fit_rows, recipe.seed, recipe.activation_range)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axdnn.layers.emission import Emission
-from axdnn.quant import LAYER_OPS, PASSING_OPS, CapturedModel, Node
+from axdnn.quant import LAYER_OPS, PASSING_OPS, CapturedModel, Inputs, Node
 from axdnn.records import UnsupportedOperatorError
 from axdnn.retraining.operators import EXACT, PASSING
 
@@ -43,3 +43,8 @@ def requests(graph: CapturedModel) -> dict[str, tuple[Request, ...]]:
                 new = [((node.layer_name, i), Emission(None))]
             wanted[source].update(dict.fromkeys(new))
     return {name: tuple(requests) for name, requests in wanted.items()}
+
+
+def few(inputs: Inputs) -> Inputs:
+    """Return the first of a batch, enough to capture a network."""
+    return tuple(x[:1] for x in inputs) if isinstance(inputs, tuple) else inputs[:1]
