@@ -5,15 +5,17 @@
 
 `cost`: time and memory of a training step of ResNet-8 on CIFAR-10 images: float, quantisation-aware (our own minimal
 one: the captured network with a fake-quantised input and weight at every layer, torch's operators), and approximate
-with both gradients. Times are interleaved in one process, medians; memory is the growth of the peak resident size
-during a step, each kind in a fresh process. `accuracy`: before and after fine-tuning. The held-out split is looked at
-while developing; the test split is used once, for the figures in the file. Results go to `results/retraining.json`.
+with both gradients. Times are interleaved in one process, medians of ratios; memory is the growth of the peak resident
+size during a step, the median of three fresh processes. `accuracy`: before and after fine-tuning. The held-out split is
+looked at while developing; the test split is used once, for the figures in the file. Results go to
+`results/retraining.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -130,6 +132,11 @@ def status(field: str) -> int:
     return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
+def ratio(times: list[float], others: list[float]) -> float:
+    """Return the median over the rounds, the first left out, of the ratio of two times measured in one round."""
+    return statistics.median(a / b for a, b in zip(times[1:], others[1:], strict=True))
+
+
 def cost(circuits: list[str], batch: int, repeats: int) -> list[dict[str, Any]]:
     rows = []
     for multiplier in circuits:
@@ -141,16 +148,17 @@ def cost(circuits: list[str], batch: int, repeats: int) -> list[dict[str, Any]]:
                 step()
                 times[kind].append(time.perf_counter() - began)
         del steps
-        medians = {kind: statistics.median(values[1:]) for kind, values in times.items()}
-        memory = {kind: peak_growth(kind, multiplier, batch) for kind in KINDS}
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+        growths = {kind: [peak_growth(kind, multiplier, batch) for _ in range(3)] for kind in KINDS}
+        memory = {kind: statistics.median(values) for kind, values in growths.items()}
         for kind in KINDS:
             row = {
                 "multiplier": multiplier, "kind": kind, "batch": batch, "repeats": repeats - 1,
-                "time_to_float": medians[kind] / medians["float"],
-                "time_to_quantisation_aware": medians[kind] / medians["quantisation-aware"],
+                "time_to_float": ratio(times[kind], times["float"]),
+                "time_to_quantisation_aware": ratio(times[kind], times["quantisation-aware"]),
                 "memory_to_float": memory[kind] / memory["float"],
                 "memory_to_quantisation_aware": memory[kind] / memory["quantisation-aware"],
-                "memory_bytes": memory[kind],
+                "memory_bytes": memory[kind], "load_a_core": round(load, 1),
             }  # fmt: skip
             rows.append(row)
             print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)

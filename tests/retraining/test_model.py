@@ -29,13 +29,13 @@ def steps(trained, images, target, count=4, rate=5e-3):
         optimizer.step()
 
 
-@pytest.mark.parametrize("gradient", ["straight_through", "table_slope"])
 @pytest.mark.parametrize("name", ["mul8s_1L2N", "mul8u_QKX"])
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+@pytest.mark.parametrize(("number", "recipe"), list(enumerate(RECIPES.values())), ids=RECIPES.keys())
 @pytest.mark.parametrize("net_name", ["plain", "branched"])
-def test_the_finished_network_has_the_same_outputs_to_the_bit(nets, net_name, recipe, name, gradient):
+def test_the_finished_network_has_the_same_outputs_to_the_bit(nets, net_name, number, recipe, name):
     net, images = getattr(nets, net_name)
     model = approximate(net, name, images, recipe=recipe)
+    gradient = ("straight_through", "table_slope")[(number + (net_name == "plain") + (name == "mul8u_QKX")) % 2]
     trained = trainable(model, net, images, recipe=recipe, gradient=gradient, weight_scales=True)
     assert torch.equal(trained(images), model(images)), "training starts from the approximate network"
     before = {n: p.detach().clone() for n, p in trained.named_parameters()}
@@ -57,7 +57,7 @@ def test_training_brings_the_outputs_nearer_to_the_float_network(nets):
     for gradient in ("straight_through", "table_slope"):
         model = approximate(net, "mul8s_1L12", images)
         trained = trainable(model, net, images, gradient=gradient)
-        steps(trained, images, target, count=40, rate=2e-3)
+        steps(trained, images, target, count=25, rate=3e-3)
         error = [float((m(images) - target).square().mean()) for m in (model, trained.finish())]
         assert error[1] < 0.9 * error[0], (gradient, error)
 
@@ -116,7 +116,7 @@ def test_saved_tensors_are_mostly_bytes(nets):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         layer = trained.layer("conv1")
         codes = torch.randint(0, 255, (16, 1, 14, 12)).float().requires_grad_()
-        assert layer(codes, "auto").requires_grad
+        assert layer((codes,), layer.ready(), "auto").requires_grad
     assert sum(kept.values()) < codes.numel() * 1.5 + 40 * layer.weight.numel() + 2000
 
 
@@ -173,11 +173,11 @@ def test_what_cannot_be_trained_is_refused_by_name(nets):
 
 def test_an_unknown_operator_is_named(nets):
     from axdnn.quant import Node, capture
-    from axdnn.retraining.model import _requests
+    from axdnn.retraining.requests import requests
 
     net, images = nets.plain
     captured = capture(net, images)
     nodes = [*list(captured.nodes.values())[:-1], Node("odd", "softsort", ("fc2",)), Node("output", "output", ("odd",))]
     with pytest.raises(UnsupportedOperatorError, match=r"'odd' \(softsort\)"):
-        _requests(captured.rebuilt(nodes, {}))
+        requests(captured.rebuilt(nodes, {}))
     assert isinstance(net, nn.Module)

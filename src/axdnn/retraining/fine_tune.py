@@ -92,7 +92,8 @@ def fine_tune(
         Mean loss of each epoch.
 
     Raises:
-        InvalidInputError: no images, not a label an image, a missing teacher, or a loss that is not finite.
+        InvalidInputError: no images, not a label an image, a missing teacher, a network of several inputs or results,
+            or a loss that is not finite.
         CheckpointError: the checkpoint is of another run, or cannot be read.
     """
     settings = settings or FineTuning()
@@ -100,6 +101,12 @@ def fine_tune(
         raise InvalidInputError(f"there must be images and a label for each, got {len(images)} and {len(labels)}")
     if settings.distillation and teacher is None:
         raise InvalidInputError(f"distillation={settings.distillation} needs `teacher`, the float network")
+    counts = len(model.graph.input_shapes), len(model.graph.outputs)
+    if counts != (1, 1):
+        raise InvalidInputError(
+            f"fine_tune trains classifiers of one input and one result, but the network has {counts[0]} inputs and "
+            f"{counts[1]} results; train it with a loop of your own"
+        )
     run = _Run(model, images, labels, settings, teacher, augment)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)

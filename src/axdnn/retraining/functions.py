@@ -1,4 +1,4 @@
-"""The three differentiable steps of a trainable approximate network. They keep bytes, not floats, where codes suffice.
+"""The differentiable steps of a trainable approximate network. They keep bytes, not floats, where codes suffice.
 
 Codes travel between them as float32 tensors of whole numbers, so that autograd can carry a gradient to them; such a
 tensor lives until its consumer has read it.
@@ -6,16 +6,16 @@ tensor lives until its consumer has read it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn import functional
-from torch.nn.grad import conv2d_input, conv2d_weight
 
 from axdnn.kernels import Path
 from axdnn.kernels.codes import code_dtype, table_index
 from axdnn.kernels.requantise import Levels
-from axdnn.layers import IntegerLayer
+from axdnn.layers import ScaledSums
+from axdnn.retraining.adjoints import bordered, to_first, to_second
 from axdnn.retraining.slopes import Slopes
 
 LOOKED_UP_AT_ONCE = 1 << 18
@@ -62,35 +62,54 @@ class Quantise(torch.autograd.Function):
 class Products(torch.autograd.Function):
     """A layer's exact sums of approximate products, bias and corrections included, as float32.
 
-    Gradients follow `slopes`. Under autocast to bfloat16 their products are made in bfloat16; the sums of the forward
-    pass are integers and stay as they are.
+    The second operand is the weight, or the other activation of a product. Gradients follow `slopes`. Under autocast
+    to bfloat16 their products are made in bfloat16; the sums of the forward pass are integers and stay as they are.
     """
 
     @staticmethod
     def forward(  # noqa: D102
-        ctx: Any, x: torch.Tensor, w: torch.Tensor, bias_steps: torch.Tensor, layer: IntegerLayer, slopes: Slopes,
-        path: Path,
+        ctx: Any, first: torch.Tensor, second: torch.Tensor, bias_steps: torch.Tensor, layer: ScaledSums,
+        slopes: Slopes, path: Path,
     ) -> torch.Tensor:  # fmt: skip
-        codes = x.to(code_dtype(layer.multiplier.a_signed))
-        sums, constant = layer.open_sums(codes, path=path)
-        ctx.save_for_backward(
-            table_index(codes, layer.multiplier.a_signed), table_index(layer.w_codes, layer.multiplier.w_signed)
-        )
-        ctx.node, ctx.slopes = layer.node, slopes
-        ctx.pad_row = layer.coding.encoding.zero_point + (128 if layer.multiplier.a_signed else 0)
-        device = x.device.type
+        circuit = layer.multiplier
+        a, b = first.to(code_dtype(circuit.a_signed)), second.to(code_dtype(circuit.w_signed))
+        sums = layer.sums(*((a, b) if layer.node.op == "matmul" else (a,)), path=path)
+        ctx.save_for_backward(table_index(a, circuit.a_signed), table_index(b, circuit.w_signed))
+        ctx.layer, ctx.slopes = layer, slopes
+        device = first.device.type
         low = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
         ctx.dtype = torch.bfloat16 if low else torch.float32
-        return (sums + _channel(constant, layer.node.op)).to(torch.float32)
+        return sums.to(torch.float32)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:  # noqa: D102
-        (x, w), grad = ctx.saved_tensors, grads[0]
-        to_bias = _sum_but_channel(grad, ctx.node.op).double() if ctx.needs_input_grad[2] else None
+        (a, b), grad = ctx.saved_tensors, grads[0]
+        to_bias = _sum_but_channel(grad, ctx.layer).double() if ctx.needs_input_grad[2] else None
         grad = grad.to(ctx.dtype)
-        to_x = _to_activations(ctx, x, w, grad) if ctx.needs_input_grad[0] else None
-        to_w = _to_weights(ctx, x, w, grad) if ctx.needs_input_grad[1] else None
-        return to_x, to_w, to_bias, None, None, None
+        first = _first_gradient(ctx, a, b, grad) if ctx.needs_input_grad[0] else None
+        second = _second_gradient(ctx, a, b, grad) if ctx.needs_input_grad[1] else None
+        return first, second, to_bias, None, None, None
+
+
+class RealFunction(torch.autograd.Function):
+    """A function of real values in float64, rounded once to float32; computed again for its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, function: Callable[..., torch.Tensor], *values: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        ctx.save_for_backward(*values)
+        ctx.function = function
+        return function(*[value.double() for value in values]).float()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: D102
+        needed = ctx.needs_input_grad[1:]
+        with torch.enable_grad():
+            points = [v.detach().double().requires_grad_(n) for v, n in zip(ctx.saved_tensors, needed, strict=True)]
+            result = ctx.function(*points)
+        at = [point for point in points if point.requires_grad]
+        found = iter(torch.autograd.grad(result, at, grads[0].double(), allow_unused=True))
+        slopes = [next(found) if n else None for n in needed]
+        return None, *[None if slope is None else slope.float() for slope in slopes]
 
 
 class LookUp(torch.autograd.Function):
@@ -124,42 +143,30 @@ def looked_up(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     return out.view(rows.shape)
 
 
-def _to_activations(ctx: Any, x: torch.Tensor, w: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+def _first_gradient(ctx: Any, a: torch.Tensor, b: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
     p, q = (t.to(grad.device) for t in ctx.slopes.a)
-    total, a = None, ctx.node.attrs
+    total = None
     for j in range(p.shape[1]):
-        weight = looked_up(q[:, j], w).to(ctx.dtype)
-        if ctx.node.op == "linear":
-            part = (grad @ weight).float()
-        else:
-            part = conv2d_input(
-                x.shape, weight, grad, a["stride"], a["padding"], a["dilation"], a["groups"]
-            ).float()  # fmt: skip
+        part = to_first(ctx.layer.node, a.shape, looked_up(q[:, j], b).to(ctx.dtype), grad).float()
         if not bool((p[:, j] == 1).all()):
-            part = part * looked_up(p[:, j], x)
+            part = part * looked_up(p[:, j], a)
         total = part if total is None else total.add_(part)
-    return torch.zeros(x.shape, device=grad.device) if total is None else total
+    return torch.zeros(a.shape, device=grad.device) if total is None else total
 
 
-def _to_weights(ctx: Any, x: torch.Tensor, w: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+def _second_gradient(ctx: Any, a: torch.Tensor, b: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
     p, q = (t.to(grad.device) for t in ctx.slopes.w)
-    total, a = torch.zeros(w.shape, device=grad.device), ctx.node.attrs
-    if ctx.node.op == "conv2d":
-        pad_h, pad_w = a["padding"]
-        x = functional.pad(x, (pad_w, pad_w, pad_h, pad_h), value=ctx.pad_row)  # padding multiplies the code of zero
+    node, zero = ctx.layer.node, ctx.layer.coding.encoding.zero_point
+    total = torch.zeros(b.shape, device=grad.device)
+    a = bordered(node, a, b.shape, zero + (128 if ctx.layer.multiplier.a_signed else 0))
     for j in range(p.shape[1]):
-        value = looked_up(p[:, j], x).to(ctx.dtype)
-        if ctx.node.op == "linear":
-            part = grad.flatten(0, -2).T @ value.flatten(0, -2)
-        else:
-            part = conv2d_weight(value, w.shape, grad, a["stride"], 0, a["dilation"], a["groups"])
-        total.addcmul_(part.float(), looked_up(q[:, j], w))
+        part = to_second(node, looked_up(p[:, j], a).to(ctx.dtype), b.shape, grad)
+        total.addcmul_(part.float(), looked_up(q[:, j], b))
     return total
 
 
-def _channel(vector: torch.Tensor, op: str) -> torch.Tensor:
-    return vector.view(-1, 1, 1) if op == "conv2d" else vector
-
-
-def _sum_but_channel(grad: torch.Tensor, op: str) -> torch.Tensor:
-    return grad.sum((0, 2, 3)) if op == "conv2d" else grad.flatten(0, -2).sum(0)
+def _sum_but_channel(grad: torch.Tensor, layer: ScaledSums) -> torch.Tensor:
+    if len(layer.scale) == 1:
+        return grad.sum().view(1)
+    channels = layer.node.channel_dim % grad.dim()
+    return grad.sum([axis for axis in range(grad.dim()) if axis != channels])

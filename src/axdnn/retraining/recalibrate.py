@@ -8,16 +8,15 @@ import torch
 from torch import nn
 
 from axdnn.layers import ApproxModel, ScaledSums, regress
-from axdnn.quant import CapturedModel, Node, capture, fold_batch_norm
+from axdnn.quant import CapturedModel, Inputs, Node, capture, fold_batch_norm
 from axdnn.records import InvalidInputError
+from axdnn.retraining.requests import few
 
 Statistics = Literal["regression", "moments"]
 
 
 @torch.no_grad()
-def recalibrate(
-    approximate: ApproxModel, model: nn.Module, images: torch.Tensor, rule: Statistics = "regression"
-) -> None:
+def recalibrate(approximate: ApproxModel, model: nn.Module, images: Inputs, rule: Statistics = "regression") -> None:
     """Set the gain and offset of every channel anew, layers in order, each on the already approximate input.
 
     `moments` is batch norm whose running mean and variance are taken from the approximate sums: after folding, a
@@ -28,7 +27,7 @@ def recalibrate(
     Args:
         approximate: changed in place.
         model: the float network whose channels are the target.
-        images: float `(n, ...)`, all at once; some hundreds.
+        images: float `(n, ...)`, all at once; some hundreds; a tuple for several inputs.
         rule: `regression` or `moments`.
 
     Raises:
@@ -36,8 +35,7 @@ def recalibrate(
     """
     if rule not in get_args(Statistics):
         raise InvalidInputError(f"`rule` must be one of {', '.join(get_args(Statistics))}, but got {rule!r}")
-    captured = model if isinstance(model, CapturedModel) else capture(model, images[:1])
-    captured = fold_batch_norm(captured)
+    captured = fold_batch_norm(model if isinstance(model, CapturedModel) else capture(model, few(images)))
     targets: dict[str, torch.Tensor] = {}
 
     def keep(node: Node, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
