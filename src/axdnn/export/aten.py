@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -17,17 +16,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from axdnn.export.planes import NOTHING, Planes, ProductPlanes, planes_of, product_planes_of
+from axdnn.export.aten_layers import padded, sums_of_conv, sums_of_linear, sums_of_matmul, windows
+from axdnn.export.planes import Planes, ProductPlanes, planes_of, product_planes_of
 from axdnn.export.program import Array, Program, Step
 from axdnn.kernels.bounds import FLOAT64_EXACT
 from axdnn.quant.functions import Function
 from axdnn.records import UnsupportedOperatorError
 
 EXACT = FLOAT64_EXACT // 2  # half, for the bounds are float64 themselves
-LOOKUP_VALUES = 1 << 24  # entries of a table of columns that are held at once
-LOOKUP_TERMS = 16  # terms of a product of activations whose entries are held at once
 EXAMPLE_BATCH = 2
-_CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
 _TYPES = {"float32": torch.float32, "int8": torch.int8, "uint8": torch.uint8, "int64": torch.int64}
 
@@ -123,74 +120,6 @@ def pt2_bytes(program: Program) -> bytes:
     return buffer.getvalue()
 
 
-def _rows(s: Step, x: torch.Tensor) -> torch.Tensor:
-    return x.to(torch.int64) + (128 if x.dtype == torch.int8 else 0)
-
-
-def _padded(s: Step, x: torch.Tensor, fill: float) -> torch.Tensor:
-    pads, dims = s.attrs["pads"], len(s.attrs["kernel"])
-    if not any(pads):
-        return x
-    return functional.pad(x, [pads[i + side] for i in reversed(range(dims)) for side in (0, dims)], value=fill)
-
-
-def _windows(s: Step, x: torch.Tensor) -> torch.Tensor:
-    """Return `(b, ..., *sizes)` as `(b, ..., *out_sizes, *kernel)`."""
-    dims = len(s.attrs["kernel"])
-    first = x.dim() - dims
-    for i, (k, step, d) in enumerate(zip(s.attrs["kernel"], s.attrs["stride"], s.attrs["dilation"], strict=True)):
-        x = x.unfold(first + i, d * (k - 1) + 1, step)[..., ::d]
-    return x
-
-
-def _conv(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
-    a, planes, groups = s.attrs, m.planes[s.output], s.attrs["groups"]
-    rows = _padded(s, _rows(s, x), a["zero"] + (128 if x.dtype == torch.int8 else 0))
-    channels, sizes = s.arrays["w"].shape[1], rows.shape[2:]
-    rows = rows.reshape(-1, groups, channels, *sizes)
-    total = m.held(s, "constant")
-    for begin, end in _parts(planes):
-        looked = m.held(s, "f")[:, rows[:, :, begin:end]].movedim(0, 2)  # (b, groups, r, channels, *sizes)
-        flat = looked.reshape(-1, groups * len(planes.f[0]) * (end - begin), *sizes)
-        kernel = m.held(s, "g")[:, :, begin:end].flatten(1, 2)
-        sums = _CONV[len(sizes)](flat, kernel, None, a["stride"], 0, a["dilation"], groups)
-        total = total + sums.to(torch.int64)
-    if planes.columns is not None:
-        views = _windows(s, rows).movedim((1, 2), (-2 - len(sizes), -1 - len(sizes)))
-        sums = _table_sums(m, s, views.reshape(-1, groups, math.prod(s.arrays["w"].shape[1:])), groups)
-        total = total + sums.reshape(-1, *s.shape[2:], s.shape[1]).movedim(-1, 1)
-    return total if planes.f.size or planes.columns is not None else total.expand(x.shape[0], *s.shape[1:])
-
-
-def _linear(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
-    rows, planes, total = _rows(s, x), m.planes[s.output], m.held(s, "constant")
-    for begin, end in _parts(planes):
-        looked = m.held(s, "f")[:, rows[..., begin:end]].movedim(0, -2)
-        weights = m.held(s, "g")[:, :, begin:end].flatten(1)
-        total = total + torch.matmul(looked.flatten(-2), weights.T).to(torch.int64)
-    if planes.columns is not None:
-        sums = _table_sums(m, s, rows.reshape(-1, 1, x.shape[-1]), 1)
-        total = total + sums.reshape(*x.shape[:-1], s.shape[-1])
-    return total if planes.f.size or planes.columns is not None else total.expand(*x.shape[:-1], s.shape[-1])
-
-
-def _matmul(m: AtenProgram, s: Step, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    rows, columns, planes, total = _rows(s, a), _rows(s, b), m.products[s.output], m.held(s, "constant")
-    f, g, terms = (m.held(s, key) for key in ("f", "g", "terms"))
-    for begin, end in _parts(planes):
-        left = f[:, rows[..., begin:end]].movedim(0, -2).flatten(-2)
-        each = g[:, columns[..., begin:end, :]].movedim(0, -3) * terms[:, begin:end, None]
-        total = total + torch.matmul(left, each.flatten(-3, -2)).to(torch.int64)
-    if planes.looked_up is None:
-        return total
-    table, columns = m.get_buffer(f"table_{s.attrs['table']}"), columns.masked_fill(m.held(s, "left_out"), NOTHING)
-    for begin in range(0, len(planes.looked_up), LOOKUP_TERMS):
-        part = slice(begin, begin + LOOKUP_TERMS)
-        entries = table[rows[..., part].unsqueeze(-1), columns[..., part, :].unsqueeze(-3)]
-        total = total + entries.sum(-2).to(torch.int64)
-    return total
-
-
 def _function(m: AtenProgram, s: Step, *values: torch.Tensor) -> torch.Tensor:
     numbers = {key: value for key, value in s.attrs.items() if key != "function"}
     tensors = {key: m.held(s, key) for key in s.arrays}
@@ -208,28 +137,6 @@ def _constant(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
     return m.held(s, "value").expand(sizes)
 
 
-def _parts(planes: Planes | ProductPlanes) -> list[tuple[int, int]]:
-    return list(zip((0, *planes.ends[:-1]), planes.ends, strict=True)) if planes.f.shape[1] else []
-
-
-def _table_sums(m: AtenProgram, s: Step, rows: torch.Tensor, groups: int) -> torch.Tensor:
-    """Sum table entries over rows `(p, groups, k)`: int64 `(p, groups * n)`."""
-    terms = rows.shape[2]
-    table = m.get_buffer(f"table_{s.attrs['table']}")
-    columns = m.held(s, "columns").to(torch.int64).reshape(groups, -1, terms)
-    channels = columns.shape[1]
-    width = max(1, LOOKUP_VALUES // (256 * groups * channels))
-    total = torch.zeros((), dtype=torch.int64)
-    for begin in range(0, terms, width):
-        part = columns[:, :, begin : begin + width]
-        entries = table[:, part]  # (256, groups, n, k)
-        entries = entries.permute(1, 3, 0, 2).reshape(-1, channels)
-        at = torch.arange(groups * part.shape[2]).reshape(groups, -1) * 256
-        index = (rows[:, :, begin : begin + width] + at).reshape(-1, part.shape[2])
-        total = total + functional.embedding_bag(index, entries, mode="sum").to(torch.int64)
-    return total.reshape(-1, groups * channels)
-
-
 def _quantise(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
     level = (x.to(torch.float32) * m.held(s, "unit")).round().clamp(s.attrs["low"], s.attrs["high"])
     code: torch.Tensor = level * s.attrs["step"] + s.attrs["zero"]
@@ -238,18 +145,19 @@ def _quantise(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
 
 def _max_pool(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
     a = s.attrs
-    padded = _padded(s, x.to(torch.float32), a["least"])
+    bordered = padded(s, x.to(torch.float32), a["least"])
     pool: Callable[..., torch.Tensor] = _MAX_POOL[len(a["kernel"])]
-    return pool(padded, a["kernel"], a["stride"], 0, a["dilation"])
+    return pool(bordered, a["kernel"], a["stride"], 0, a["dilation"])
 
 
 def _pool_sum(m: AtenProgram, s: Step, x: torch.Tensor) -> torch.Tensor:
-    level = _padded(s, x.to(torch.int64) - s.attrs["zero"], 0)
-    return _windows(s, level).flatten(-len(s.attrs["kernel"])).sum(-1)
+    level = padded(s, x.to(torch.int64) - s.attrs["zero"], 0)
+    return windows(s, level).flatten(-len(s.attrs["kernel"])).sum(-1)
 
 
 RULES: dict[str, Callable[..., torch.Tensor]] = {
-    "conv": _conv, "linear": _linear, "matmul": _matmul, "function": _function, "pad": _pad, "constant": _constant,
+    "conv": sums_of_conv, "linear": sums_of_linear, "matmul": sums_of_matmul,
+    "function": _function, "pad": _pad, "constant": _constant,
     "quantise": _quantise, "max_pool": _max_pool, "pool_sum": _pool_sum,
     "scale": lambda m, s, x: x.to(torch.float32) * m.held(s, "unit"),
     "clamp": lambda m, s, x: torch.clamp(x, s.attrs["low"], s.attrs["high"]),
