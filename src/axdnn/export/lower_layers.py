@@ -11,7 +11,7 @@ import torch
 from axdnn.export.program import Array
 from axdnn.export.shapes import batch_first, dtype_of
 from axdnn.kernels import ABSENT
-from axdnn.kernels.conv_nd import Phase, each_phase
+from axdnn.kernels.conv_transpose import Phase, each_phase
 from axdnn.layers import IntegerLayer
 from axdnn.layers.coding import weight_values
 from axdnn.quant import Node

@@ -1,7 +1,8 @@
 """Products of approximate operands as exact integers: reference, factorised and look-up paths behind one call."""
 
 from axdnn.kernels.conv import approx_conv2d, conv_output_size, unfold
-from axdnn.kernels.conv_nd import FlatConv, approx_conv, approx_conv_transpose, flatten_conv
+from axdnn.kernels.conv_nd import FlatConv, approx_conv, flatten_conv
+from axdnn.kernels.conv_transpose import approx_conv_transpose
 from axdnn.kernels.dispatch import approx_matmul
 from axdnn.kernels.factorised import torch_factors
 from axdnn.kernels.microbenchmark import calibrate
