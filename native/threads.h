@@ -1,4 +1,4 @@
-// Work shared out to threads that live for one call.
+// Work shared out to threads that are kept from call to call, with their working memory.
 #ifndef AXDNN_THREADS_H
 #define AXDNN_THREADS_H
 
@@ -6,11 +6,23 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
-#include <system_error>
-#include <thread>
+#include <functional>
 #include <vector>
 
 namespace axdnn {
+
+// A kept thread with something to do. Destroying it waits until that is done, or takes it back if it has not begun.
+class Helper {
+ public:
+  explicit Helper(const std::function<void()> &task);
+  Helper(Helper &&other) noexcept : worker_(other.worker_) { other.worker_ = nullptr; }
+  Helper(const Helper &) = delete;
+  Helper &operator=(const Helper &) = delete;
+  ~Helper();
+
+ private:
+  struct Worker *worker_;  // null where no thread was to be had
+};
 
 // Calls work(begin, end) on pieces of [0, count) in `threads` threads, each taking the next piece when it is done with
 // one, so that a core that others use holds nobody up; rethrows the first exception.
@@ -28,17 +40,14 @@ void in_parallel(int64_t count, int32_t threads, const Work &work) {
       failed[i] = std::current_exception();
     }
   };
-  std::vector<std::thread> others;
-  others.reserve(parts);
-  for (int64_t i = 1; i < parts; ++i) {
-    try {
-      others.emplace_back(part, i);
-    } catch (const std::system_error &) {  // no more threads to be had: the work is done here
-      part(i);
-    }
+  {
+    std::vector<std::function<void()>> tasks;
+    for (int64_t i = 1; i < parts; ++i) tasks.emplace_back([&part, i] { part(i); });
+    std::vector<Helper> helpers;
+    helpers.reserve(tasks.size());
+    for (const auto &task : tasks) helpers.emplace_back(task);
+    part(0);
   }
-  part(0);
-  for (std::thread &other : others) other.join();
   for (const std::exception_ptr &error : failed)
     if (error) std::rethrow_exception(error);
 }

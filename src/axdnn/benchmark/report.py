@@ -13,7 +13,7 @@ import torch
 
 from axdnn.benchmark.networks import NETWORK_TABLES, measure_networks
 from axdnn.benchmark.products import Loop, measure_products, plan_of
-from axdnn.benchmark.selection import QUICK_SHAPES, QUICK_TABLES, SHAPES, circuits
+from axdnn.benchmark.selection import QUICK_SHAPES, QUICK_TABLES, SHAPES, Shape, circuits
 from axdnn.benchmark.summary import summary, targets
 from axdnn.benchmark.threads import measure_speedup, threads
 from axdnn.kernels import native_variants
@@ -21,6 +21,7 @@ from axdnn.records import processor_name
 
 Progress = Callable[[str, int, int], None]
 SPEEDUP_SHAPES = ("ResNet-20 32", "ResNet-18 128", "ViT-S MLP")
+SPEEDUP_BATCHES = 16  # times the batch of the other rows: a call of half a millisecond has little to share out
 SPEEDUP_TABLES = ("mul8s_1KVM", "mul8s_1KVQ", "mul8u_QKX", "random")
 
 
@@ -82,7 +83,7 @@ def measure(
         speedup = []
         if selection.speedup and cores > 1:
             some = {name: known[name] for name in SPEEDUP_TABLES}
-            speedup = measure_speedup({s: SHAPES[s] for s in SPEEDUP_SHAPES}, some, min(cores, 2), selection.rounds)
+            speedup = measure_speedup(speedup_shapes(), some, min(cores, 2), selection.rounds)
     report: dict[str, Any] = {
         "settings": {
             "threads": number, "rounds": selection.rounds, "rates": rates,
@@ -93,3 +94,9 @@ def measure(
         "rows": rows, "networks": networks, "speedup": speedup,
     }  # fmt: skip
     return {**report, "summary": summary(rows), "targets": targets(report)}
+
+
+def speedup_shapes() -> dict[str, Shape]:
+    """Return the layers that several threads are compared on, by labels that name the batch."""
+    large = {name: SHAPES[name]._replace(batch=SPEEDUP_BATCHES * SHAPES[name].batch) for name in SPEEDUP_SHAPES}
+    return {f"{name}, batch {shape.batch}": shape for name, shape in large.items()}
