@@ -40,7 +40,7 @@ def measured() -> str:
 def targets() -> str:
     """Return targets met and missed, of every measurement."""
     rows = [
-        [str(report["settings"]["threads"]), t["what"], t["wanted"], f"{t['found']:.2f}", t["at"], "yes" if t["met"] else "**no**"]
+        [str(report["settings"]["threads"]), t["what"], t["wanted"], f"{t['found']:.4g}", t["at"], "yes" if t["met"] else "**no**"]
         for report in reports() for t in report["targets"]
     ]  # fmt: skip
     return _table(["threads", "target", "wanted", "found", "worst at", "met"], rows)

@@ -198,7 +198,6 @@ FUNCTION_NETS = {
     "ceiling with border": (lambda m, y, x: F.avg_pool3d(y.view(-1, 1, 5, 3, 2), (2, 2, 2), (2, 2, 1), (1, 1, 1),
                                                          ceil_mode=True).flatten(3)[:, 0], {}),
 }  # fmt: skip
-SEEN = {"embedding"}  # below
 
 
 VARIANTS = ("mask", "bias", "plain layer_norm", "rms_norm with eps", "instance_norm", "ceiling with border")
@@ -216,7 +215,8 @@ def test_functions(kit, name):
     width = probe.function(probe, probe.fc(x), x).shape[-1]
     model = approximate(kit.lively(Used(function, width, **parts)), "mul8s_1L12", x)
     program = same(kit, model, (x[:4],))
-    SEEN.update(step.attrs["function"] for step in program.steps if step.op == "function")
+    used = {step.attrs["function"] for step in program.steps if step.op == "function"}
+    assert name not in FUNCTIONS or name in used
 
 
 def test_words(kit, tmp_path):
@@ -231,11 +231,8 @@ def test_words(kit, tmp_path):
         assert done.check.startswith("results on 4 inputs identical")
 
 
-def test_every_function_was_tested(request):
-    ran = [item.name for item in request.session.items if item.name.startswith("test_functions[")]
-    if len(ran) < len(FUNCTION_NETS) - len(VARIANTS):
-        pytest.skip("some functions were not selected")
-    assert set(FUNCTIONS) == SEEN
+def test_every_function_has_a_network():
+    assert set(FUNCTIONS) <= {*FUNCTION_NETS, "embedding"}  # words have a test of their own
 
 
 @pytest.mark.parametrize("seed", [pytest.param(i, marks=pytest.mark.slow if i > 5 else ()) for i in range(14)])
