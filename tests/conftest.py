@@ -8,16 +8,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # the Triton kernel on the CPU; `make test-gpu` sets 0
 
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-with suppress(
-    ImportError
-):  # before anything imports distutils, which setuptools, as torch's compiler asks it, replaces
-    import setuptools  # noqa: F401
 
 settings.register_profile("axdnn", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("axdnn")

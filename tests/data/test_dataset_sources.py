@@ -98,8 +98,14 @@ def test_fashion_mnist_without_debian_says_what_to_do(tmp_path, broken_tools):
         load_dataset("fashion-mnist", cache=tmp_path / "cache")
 
 
-def test_the_users_own_files_come_first(tmp_path, dataset, broken_tools, monkeypatch):
-    data = dataset("mnist")
+@pytest.fixture
+def whole_mnist(dataset):
+    """MNIST, which must be there before the tools to get it are broken."""
+    return dataset("mnist")
+
+
+def test_the_users_own_files_come_first(tmp_path, whole_mnist, broken_tools, monkeypatch):
+    data = whole_mnist
     folder = tmp_path / "mine" / "mnist"
     folder.mkdir(parents=True)
     parts = (data.train_images[:, 0], data.train_labels, data.test_images[:, 0], data.test_labels)

