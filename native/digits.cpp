@@ -60,7 +60,7 @@ class Convolution {
         out_(out) {}
 
   void run(const Band &band, Buffers &b) const {
-    bool first = true;
+    bool first = constant_ != nullptr;
     for (const Packed &p : packed_) {
       map(band, p, b);
       const int64_t pixels = band.images * band.rows * l_.s.out_w;
@@ -89,9 +89,9 @@ class Convolution {
 
   void map(const Band &band, const Packed &p, Buffers &b) const {
     const int64_t height = rows_in(band), plane = band.images * height * l_.width * l_.inputs;
-    int8_t *planes = b.planes.room<int8_t>(p.pairs * plane);
+    int8_t *planes = b.planes.room<int8_t>(p.part.pairs * plane);
     const Stretch stretch{band.image, band.images, band.top * l_.s.stride_h, height, conv_group_ * l_.inputs, l_.inputs};
-    map_planes(l_.s, x_, stretch, d_.f + p.first_pair * 256, p.pairs, v_, b.codes, planes);
+    map_planes(l_.s, x_, stretch, d_.f + p.part.first_pair * 256, p.part.pairs, v_, b.codes, planes);
   }
 
   void find_corners(const Band &band, int64_t m, int64_t rows, Buffers &b) const {
@@ -126,7 +126,7 @@ class Convolution {
       for (int64_t i = 0; i < rows; i += kTile) {
         const int64_t block = std::min(kTile, rows - i);
         v_.kernel(left + i * lda, lda, block, right, panel_bytes, panels, chunk.steps(), b.scratch);
-        v_.add(b.scratch, block, columns, p.scale, first ? constant_ + n : nullptr, output(band, m + i) + n,
+        v_.add(b.scratch, block, columns, p.part.scale, first ? constant_ + n : nullptr, output(band, m + i) + n,
                l_.s.outputs);
       }
     }
@@ -147,17 +147,21 @@ void convolve(const axdnn_shape &s, const uint8_t *x, const uint8_t *w, const ax
   static thread_local Memory weights;
   const Layout l(s);
   const std::vector<Band> work = bands(l, *std::max_element(d.sizes, d.sizes + d.groups), threads);
+  const std::vector<std::vector<Part>> all = passes(l, d);
   for (int64_t group = 0; group < s.groups; ++group) {
-    std::vector<int32_t> constant(l.outputs);
-    const std::vector<Packed> packed = pack(l, d, group, w, v, threads, weights, constant.data());
-    const Convolution convolution(l, d, x, v, group, packed, constant.data(), out);
-    in_parallel(static_cast<int64_t>(work.size()), threads, [&](int64_t begin, int64_t end) {
-      static thread_local Buffers buffers;
-      v.begin();
-      for (int64_t i = begin; i < end; ++i) convolution.run(work[i], buffers);
-      v.end();
-      for (Memory *memory : {&buffers.planes, &buffers.left, &buffers.codes}) memory->release_if_large();
-    });
+    std::vector<int32_t> constants(l.outputs);
+    for (const std::vector<Part> &parts : all) {
+      int32_t *constant = &parts == &all.front() ? constants.data() : nullptr;
+      const std::vector<Packed> packed = pack(l, d, parts, group, w, v, threads, weights, constant);
+      const Convolution convolution(l, d, x, v, group, packed, constant, out);
+      in_parallel(static_cast<int64_t>(work.size()), threads, [&](int64_t begin, int64_t end) {
+        static thread_local Buffers buffers;
+        v.begin();
+        for (int64_t i = begin; i < end; ++i) convolution.run(work[i], buffers);
+        v.end();
+        for (Memory *memory : {&buffers.planes, &buffers.left, &buffers.codes}) memory->release_if_large();
+      });
+    }
   }
   weights.release_if_large();
 }

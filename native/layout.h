@@ -42,19 +42,28 @@ struct Chunk {
   int64_t steps() const { return up(bytes, kStep) / kStep; }
 };
 
-// Weights of one scale and one convolution group.
-struct Packed {
+// Pairs of one scale.
+struct Part {
   int64_t pairs, first_pair;
   int32_t scale;
+};
+
+// Packed weights of a part and one convolution group.
+struct Packed {
+  Part part;
   std::vector<Chunk> chunks;
   int64_t steps;
   int8_t *panels;  // (outputs / kPanel, steps, kStep / 4, kPanel, 4)
 };
 
-// Packs the weights of a group for every scale into `memory`; `constant` (outputs) becomes what every pixel's sum starts
-// from.
-std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
-                         int32_t threads, Memory &memory, int32_t *constant);
+// The parts of all pairs, put into passes whose packed weights together stay small, if one pair allows it: fresh pages
+// for all of a large layer's would cost more than packing them.
+std::vector<std::vector<Part>> passes(const Layout &l, const axdnn_digits &d);
+
+// Packs the weights of a group for the parts into `memory`; `constant` (outputs), if given, becomes what every pixel's
+// sum over all parts starts from.
+std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, const std::vector<Part> &parts, int64_t conv_group,
+                         const uint8_t *w, const Variant &v, int32_t threads, Memory &memory, int32_t *constant);
 
 }  // namespace axdnn
 

@@ -18,21 +18,27 @@ Lookup::Lookup(const axdnn_shape &shape, const uint8_t *x, const uint8_t *weight
   uint8_t *planes = memory.room<uint8_t>(s.batch * s.channels * plane + 2 * kLanes);
   bordered = planes;
   in_parallel(s.batch, threads, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * s.channels; i < end * s.channels; ++i) {
-      const uint8_t *from = x + i / s.channels * s.x_batch + i % s.channels * s.x_channel;
-      uint8_t *to = planes + i * plane;
-      if (s.pad_h || s.pad_w) std::memset(to, static_cast<int>(s.pad), plane);
-      to += s.pad_h * width + s.pad_w;
-      for (int64_t y = 0; y < s.height; ++y, from += s.x_row, to += width)
-        if (s.x_column == 1) std::memcpy(to, from, s.width);
-        else
-          for (int64_t j = 0; j < s.width; ++j) to[j] = from[j * s.x_column];
+    for (int64_t image = begin; image < end; ++image) {
+      const uint8_t *from = x + image * s.x_batch;
+      uint8_t *to = planes + image * s.channels * plane;
+      if (plane == 1 && s.x_channel == 1) std::memcpy(to, from, s.channels);  // a row of a matrix
+      else
+        for (int64_t c = 0; c < s.channels; ++c, from += s.x_channel, to += plane) copy_plane(from, to);
     }
   });
   for (int64_t c = 0; c < inputs; ++c)
     for (int64_t y = 0; y < s.kernel_h; ++y)
       for (int64_t k = 0; k < s.kernel_w; ++k)
         offsets.push_back(c * plane + y * s.dilation_h * width + k * s.dilation_w);
+}
+
+void Lookup::copy_plane(const uint8_t *from, uint8_t *to) const {
+  if (s.pad_h || s.pad_w) std::memset(to, static_cast<int>(s.pad), plane);
+  to += s.pad_h * width + s.pad_w;
+  for (int64_t y = 0; y < s.height; ++y, from += s.x_row, to += width)
+    if (s.x_column == 1) std::memcpy(to, from, s.width);
+    else
+      for (int64_t j = 0; j < s.width; ++j) to[j] = from[j * s.x_column];
 }
 
 void Lookup::find_corners(int64_t group, int64_t first, int64_t count, int64_t *corners) const {
@@ -52,8 +58,13 @@ std::vector<int32_t> constants(const Lookup &l, const int32_t *base) {
   for (int64_t n = 0; n < l.s.outputs; ++n) {
     uint32_t total = static_cast<uint32_t>(base[0]) * static_cast<uint32_t>(l.terms);
     if (!alike) {
-      total = 0;
-      for (int64_t t = 0; t < l.terms; ++t) total += static_cast<uint32_t>(base[l.w[n * l.terms + t]]);
+      uint32_t parts[4] = {};  // added up beside each other
+      const uint8_t *w = l.w + n * l.terms;
+      int64_t t = 0;
+      for (; t + 4 <= l.terms; t += 4)
+        for (int64_t i = 0; i < 4; ++i) parts[i] += static_cast<uint32_t>(base[w[t + i]]);
+      for (; t < l.terms; ++t) parts[0] += static_cast<uint32_t>(base[w[t]]);
+      total = parts[0] + parts[1] + parts[2] + parts[3];
     }
     found[n] = static_cast<int32_t>(total);
   }

@@ -33,6 +33,8 @@ struct Lookup {
     return bordered + (image * s.channels + group * inputs) * plane + y * s.stride_h * width + x * s.stride_w;
   }
 
+  void copy_plane(const uint8_t *from, uint8_t *to) const;
+
   // Offsets in `bordered` of the windows of pixels [first, first + count), all images counted on.
   void find_corners(int64_t group, int64_t first, int64_t count, int64_t *corners) const;
 };

@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kPiece = 1024;            // longest piece of a run
 constexpr int64_t kChunk = 1536;            // most bytes of a window laid out at once, unless one piece is more
 constexpr int64_t kWorthAThread = 1 << 18;  // weight digits
+constexpr int64_t kPassBytes = 4 << 20;     // of packed weights at a time
 
 std::vector<Chunk> chunks(const Layout &l, int64_t pairs) {
   std::vector<Chunk> found;
@@ -42,16 +43,21 @@ void weight_digits(const Packed &p, const axdnn_digits &d, const uint8_t *codes,
       const Piece &first = chunk.pieces[i];
       int64_t length = 0;
       for (; i < chunk.pieces.size() && chunk.pieces[i].pair == first.pair; ++i) length += chunk.pieces[i].length;
-      v.map(d.g + (p.first_pair + first.pair) * 256, codes + first.term, length, to);
+      v.map(d.g + (p.part.first_pair + first.pair) * 256, codes + first.term, length, to);
       to += length;
     }
   }
 }
 
-int32_t sum(const int8_t *values, int64_t count) {
-  int32_t total = 0;
-  for (int64_t i = 0; i < count; ++i) total += values[i];
-  return total;
+// What a weight's code adds to every sum, besides products: the table's shift, less what the 128 that a kernel adds to
+// unsigned bytes is worth.
+std::vector<uint32_t> shifts(const axdnn_digits &d, bool unsigned_left) {
+  std::vector<uint32_t> found(d.shift, d.shift + 256);
+  for (int64_t g = 0, pair = 0; unsigned_left && g < d.groups; ++g)
+    for (const int64_t end = pair + d.sizes[g]; pair < end; ++pair)
+      for (int64_t code = 0; code < 256; ++code)
+        found[code] -= 128u * static_cast<uint32_t>(d.scales[g]) * static_cast<uint32_t>(d.g[pair * 256 + code]);
+  return found;
 }
 
 class Packing {
@@ -59,7 +65,8 @@ class Packing {
   Packing(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
           std::vector<Packed> &packed, int32_t *constant)
       : l_(l), d_(d), conv_group_(conv_group), w_(w), v_(v), packed_(packed), constant_(constant),
-        shifted_(std::any_of(d.shift, d.shift + 256, [](int32_t shift) { return shift != 0; })) {}
+        shifts_(shifts(d, v.unsigned_left)),
+        shifted_(std::any_of(shifts_.begin(), shifts_.end(), [](uint32_t shift) { return shift != 0; })) {}
 
   void run(int64_t first_panel, int64_t end_panel) const {
     int64_t most = 0;
@@ -72,18 +79,12 @@ class Packing {
       for (int64_t n = 0; n < columns; ++n) {
         const int64_t output = conv_group_ * l_.outputs + first + n;
         weights[n] = inner_weights(l_.s, w_, output, codes.data() + n * (l_.window + kSlack));
-        constant_[first + n] = shifted_ ? shift(weights[n]) : 0;
+        if (constant_) constant_[first + n] = shifted_ ? shift(weights[n]) : 0;
       }
       for (Packed &p : packed_) {
         std::memset(lines.data(), 0, packed_.size() > 1 || columns < kPanel ? kPanel * p.steps * kStep : 0);
-        for (int64_t n = 0; n < columns; ++n) {
-          int8_t *line = lines.data() + n * p.steps * kStep;
-          weight_digits(p, d_, weights[n], v_, line);
-          if (v_.unsigned_left) {  // what the added 128 is worth is taken off
-            const uint32_t added = 128u * static_cast<uint32_t>(sum(line, p.steps * kStep)) * static_cast<uint32_t>(p.scale);
-            constant_[first + n] = static_cast<int32_t>(static_cast<uint32_t>(constant_[first + n]) - added);
-          }
-        }
+        for (int64_t n = 0; n < columns; ++n)
+          weight_digits(p, d_, weights[n], v_, lines.data() + n * p.steps * kStep);
         v_.interleave(lines.data(), p.steps * kStep, p.steps * kStep, p.panels + first * p.steps * kStep);
       }
     }
@@ -91,9 +92,12 @@ class Packing {
 
  private:
   int32_t shift(const uint8_t *codes) const {
-    uint32_t total = 0;
-    for (int64_t i = 0; i < l_.window; ++i) total += static_cast<uint32_t>(d_.shift[codes[i]]);
-    return static_cast<int32_t>(total);
+    uint32_t parts[4] = {};  // added up beside each other
+    int64_t i = 0;
+    for (; i + 4 <= l_.window; i += 4)
+      for (int64_t j = 0; j < 4; ++j) parts[j] += shifts_[codes[i + j]];
+    for (; i < l_.window; ++i) parts[0] += shifts_[codes[i]];
+    return static_cast<int32_t>(parts[0] + parts[1] + parts[2] + parts[3]);
   }
 
   const Layout &l_;
@@ -103,18 +107,34 @@ class Packing {
   const Variant &v_;
   std::vector<Packed> &packed_;
   int32_t *constant_;
+  std::vector<uint32_t> shifts_;
   bool shifted_;
 };
 
 }  // namespace
 
-std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, int64_t conv_group, const uint8_t *w, const Variant &v,
-                         int32_t threads, Memory &memory, int32_t *constant) {
+std::vector<std::vector<Part>> passes(const Layout &l, const axdnn_digits &d) {
+  const int64_t panels = up(l.outputs, kPanel) / kPanel, pair_bytes = panels * kPanel * up(l.window, kStep);
+  const int64_t most = std::max<int64_t>(1, kPassBytes / pair_bytes);  // pairs of a pass
+  std::vector<std::vector<Part>> found(1);
+  int64_t left = most;
+  for (int64_t g = 0, pair = 0; g < d.groups; ++g)
+    for (const int64_t end = pair + d.sizes[g]; pair < end;) {
+      if (left == 0) found.emplace_back(), left = most;
+      const int64_t pairs = std::min(left, end - pair);
+      found.back().push_back({pairs, pair, d.scales[g]});
+      pair += pairs, left -= pairs;
+    }
+  return found;
+}
+
+std::vector<Packed> pack(const Layout &l, const axdnn_digits &d, const std::vector<Part> &parts, int64_t conv_group,
+                         const uint8_t *w, const Variant &v, int32_t threads, Memory &memory, int32_t *constant) {
   std::vector<Packed> packed;
   const int64_t panels = up(l.outputs, kPanel) / kPanel;
   int64_t bytes = 0;
-  for (int64_t g = 0, first = 0; g < d.groups; first += d.sizes[g++]) {
-    Packed p{d.sizes[g], first, d.scales[g], chunks(l, d.sizes[g]), 0, nullptr};
+  for (const Part &part : parts) {
+    Packed p{part, chunks(l, part.pairs), 0, nullptr};
     p.steps = p.chunks.back().first_step + p.chunks.back().steps();
     bytes += panels * p.steps * kStepBytes;
     packed.push_back(std::move(p));

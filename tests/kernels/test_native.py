@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axdnn.kernels import approx_conv2d, explain, native_variants
+from axdnn.kernels.int8 import int8_factors
 from axdnn.kernels.native import has_permutes
 from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows
 from axdnn.kernels.native_tables import native_digits, native_table
@@ -199,6 +200,16 @@ def test_large_images_are_cut_into_bands():
            for path in ("native_factorised", "native_lookup", "factorised")]  # fmt: skip
     assert torch.equal(got[0].long(), got[2].long())
     assert torch.equal(got[1].long(), got[2].long())
+
+
+@pytest.mark.parametrize("name", ["mul8u_R36", "mul8u_2AC"])
+def test_weights_too_many_to_pack_at_once(name):
+    """Of several scales, and scales of several passes; border and a last panel that is not full included."""
+    x, w = random(2, 270, 3, 2, seed=8), random(250, 270, 3, 3, seed=9)
+    for one in circuits(name):
+        pairs = sum(group.f.shape[1] for group in int8_factors(one).groups)
+        assert w.numel() * pairs > 4 << 20, "packed in one pass"
+        check(one, x, w, Steps(padding=(1, 1), pad_code=7))
 
 
 def test_the_dispatcher_takes_them():
