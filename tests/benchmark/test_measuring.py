@@ -41,7 +41,10 @@ def test_jobs_take_turns_and_slow_ones_fewer():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("axdnn.benchmark.timing.time.thread_time", lambda: now[0])
         found = in_turns({"a": job("a", 0.1), "b": job("b", 2 * SLOW_S), "c": job("c", 0.3 * SLOW_S)}, 5)
-    assert seen == ["a", "b", "c"] + ["a", "b", "c"] * SLOW_ROUNDS + ["a", "c"] * (5 - SLOW_ROUNDS)
+        turns = seen.copy()
+        in_turns({name: job(name, 0.1) for name in ("a1", "a2", "b1")}, 2, kind=lambda key: key[0])
+    assert turns == ["a", "b", "c"] + ["a", "b", "c"] * SLOW_ROUNDS + ["a", "c"] * (5 - SLOW_ROUNDS)
+    assert seen[len(turns) :] == ["a1", "a2", "b1"] + ["a1", "a1", "a2", "b1", "b1"] * 2, "the first of a kind twice"
     assert found["a"].s == pytest.approx(0.1)
     assert found["b"].quarters == pytest.approx((0.4, 0.4))
 

@@ -95,7 +95,7 @@ def _measure(
             times = plans[name].predicted_s
             if path != "reference" and path in times and times[path] <= within * times[plans[name].path]:
                 jobs[name, path] = layer_jobs(shape, circuit, (path,))[path]
-    found = in_turns(jobs, rounds)
+    found = in_turns(jobs, rounds, kind=lambda key: key[1])
     looped = {name: _loop_seconds(loop, shape, next(iter(tables.values()))) for name, loop in loops.items()}
     base, rows = found["float32", "torch"].s, []
     for (name, path), timing in found.items():

@@ -1,7 +1,8 @@
 """Times that can be compared: jobs take turns, so that all of them see the same machine.
 
-Give jobs of one kind beside each other: after a tenth of a second without vector instructions a processor takes up to
-a millisecond to come back to speed (seen: a layer of 0.3 ms took 1.1 ms), which layers of a network do not wait for.
+Jobs of one kind should stand beside each other: after a tenth of a second without vector or matrix instructions a
+processor takes up to a millisecond to come back to speed (seen: a layer of 0.3 ms took 1.1 ms), which the layers of a
+network do not wait for. So the first job of each kind is run once more, untimed, before it is timed.
 
 One thread is timed by its processor time, which is the clock's on an idle machine and which other programs disturb
 little; several threads are timed by the clock.
@@ -32,18 +33,25 @@ class Timing(NamedTuple):
     quarters: tuple[float, float]
 
 
-def in_turns(jobs: Mapping[Key, Callable[[], object]], rounds: int) -> dict[Key, Timing]:
-    """Time each job once a round, after one run that does not count; each round begins with an untimed first job.
+def in_turns(
+    jobs: Mapping[Key, Callable[[], object]], rounds: int, kind: Callable[[Key], object] | None = None
+) -> dict[Key, Timing]:
+    """Time each job once a round, after one run that does not count.
 
     Args:
         jobs: what to run.
         rounds: 2 or more; jobs that take longer than `SLOW_S` get at most `SLOW_ROUNDS`.
+        kind: of a job, by its key; the first of a kind is run untimed before. Default: none is.
     """
     slow = {key for key, job in jobs.items() if seconds_of(job) > SLOW_S}
     seen: dict[Key, list[float]] = {key: [] for key in jobs}
     for number in range(rounds):
-        next(iter(jobs.values()))()
+        before: object = None
         for key, job in jobs.items():
+            now = kind(key) if kind else None
+            if now != before and key not in slow:
+                job()
+            before = now
             if key not in slow or number < SLOW_ROUNDS:
                 seen[key].append(seconds_of(job))
     return {key: Timing(statistics.median(times), _quarters(times)) for key, times in seen.items()}
