@@ -13,11 +13,12 @@ import msgspec
 import yaml
 
 from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, check_keys, check_together, read_entry
+from axdnn.hardware.systolic import Dataflow, Timing
 from axdnn.records.errors import InvalidInputError, unknown_name
 
 
 class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A multi-pod, weight-stationary systolic array. Fields are in SI units, named; see `designs/*.yaml`.
+    """A multi-pod systolic array. Fields are in SI units, named; see `designs/*.yaml`.
 
     Attributes:
         name, description: label and one sentence.
@@ -36,6 +37,8 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         fill: where a fold that does not fill the rows lies, `top` or `bottom`; see `exact_terms`.
         pods_together: neighbouring pods that always hold the same kind, so kinds get multiples of it. A chip of many
             pods needs it to be searched: at most 16 such groups are quick.
+        dataflow: what stays in the pods: weights (`ws`), sums (`os`) or inputs (`is`).
+        timing: how folds follow each other, see `operation_cycles`.
         sources: key path -> `value unit; source`.
     """
 
@@ -79,6 +82,8 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     exact_rows: int = 0
     fill: str = "top"
     pods_together: int = 1
+    dataflow: Dataflow = "ws"
+    timing: Timing = "pipelined"
     sources: dict[str, str] = {}
 
     def replace(self, **changes: Any) -> Accelerator:

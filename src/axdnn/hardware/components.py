@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axdnn.hardware.accelerator import Accelerator
+from axdnn.hardware.dataflows import MOVING_BITS
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
 
 Floats = npt.NDArray[np.float64]
@@ -19,9 +20,6 @@ Floats = npt.NDArray[np.float64]
 ACTIVATION_BITS = 8
 ACCUMULATOR_BITS = 32
 ACCUMULATOR_BYTES = 4
-PIPELINE_BITS = ACTIVATION_BITS + ACCUMULATOR_BITS
-"""Register bits that change each cycle in a weight-stationary element: activation to the right, sum downwards."""
-
 ENERGY_BY_NODE_NM = {130: 3.07, 90: 1.90, 65: 1.24, 45: 1.0, 32: 0.66, 20: 0.22, 16: 0.17, 14: 0.14, 10: 0.12, 7: 0.094}
 """Dynamic energy relative to 45 nm (Stillmaker & Baas, Integration 2017)."""
 AREA_BY_NODE_NM = {45: 1.0, 32: 0.46, 16: 0.19, 7: 0.059}
@@ -97,7 +95,7 @@ def multiply_j(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding,
 def mac_rest_j(multiplier: Multiplier, chip: Accelerator) -> float:
     """Joules per MAC beside the product: 32-bit add, pipeline registers, sign-magnitude wrapper if there is one."""
     wrapper = chip.sign_magnitude_j if multiplier.coding == "sign_magnitude" else 0.0
-    return chip.add_j + PIPELINE_BITS * chip.register_j_bit + wrapper
+    return chip.add_j + MOVING_BITS[chip.dataflow] * chip.register_j_bit + wrapper
 
 
 def pe_area_m2(multiplier: Multiplier, chip: Accelerator) -> tuple[float, float]:
@@ -135,8 +133,15 @@ def pod_area_m2(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding
 
 def pod_static_w(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures] | None = None) -> float:
     """Power of one pod whether it works or not: leakage of its area, and the clock part of its registers."""
-    clock = chip.clock_fraction * PIPELINE_BITS * chip.register_j_bit * chip.clock_hz * chip.rows * chip.columns
-    return pod_area_m2(multiplier, chip, exact) * chip.logic_leakage_w_m2 + clock
+    clock = (
+        chip.clock_fraction
+        * MOVING_BITS[chip.dataflow]
+        * chip.register_j_bit
+        * chip.clock_hz
+        * chip.rows
+        * chip.columns
+    )
+    return pod_area_m2(multiplier, chip, exact) * chip.logic_leakage_w_m2 + element_w * chip.rows * chip.columns
 
 
 def shared_area_m2(chip: Accelerator, pods: int) -> dict[str, float]:
@@ -156,6 +161,6 @@ def shared_static_w(chip: Accelerator, pods: int) -> float:
     return area["sram"] * chip.memory_leakage_w_m2 + area["interconnect"] * chip.logic_leakage_w_m2
 
 
-def interconnect_j_b(chip: Accelerator) -> float:
+def interconnect_j_b(chip: Accelerator) -> Floats:
     """Joules per byte between buffers and pods: I0 x k x log2(pods) (SOSA, run_design_space.py)."""
-    return chip.interconnect_j_b * chip.interconnect_expansion * math.log2(chip.pods)
+    return np.asarray(chip.interconnect_j_b * chip.interconnect_expansion * np.log2(chip.pods))

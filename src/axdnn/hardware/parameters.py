@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
+from axdnn.hardware.systolic import Dataflow, Timing
 from axdnn.records.errors import InvalidInputError
 
 MIB = 1024**2
@@ -84,6 +85,8 @@ PARAMETERS = (
 OPTIONAL = (
     Parameter("array.exact_rows", "exact_rows", "count", 0, 4096, True),
     Parameter("array.fill", "fill", "count", 0, 0, choices=FILLS),
+    Parameter("array.dataflow", "dataflow", "count", 0, 0, choices=get_args(Dataflow)),
+    Parameter("array.timing", "timing", "count", 0, 0, choices=get_args(Timing)),
     Parameter("array.pods_together", "pods_together", "count", 1, 512, True),
 )
 """Keys that may be left out; the fields have defaults then and no source."""
@@ -122,6 +125,10 @@ def check_together(values: Mapping[str, Any], where: str) -> None:
     if exact_rows > rows:
         raise InvalidInputError(
             f"{where}: `array.exact_rows` must be at most `array.rows` = {rows}, but got {exact_rows}"
+        )
+    if exact_rows and values.get("dataflow", "ws") == "os":
+        raise InvalidInputError(
+            f"{where}: `array.exact_rows` needs `array.dataflow` ws or is, whose rows are terms of the sums, but got os"
         )
     pods, together = values["pods"], values.get("pods_together", 1)
     if pods % together:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from axdnn.records.errors import InvalidInputError
 
 Dataflow = Literal["ws", "os", "is"]
-Timing = Literal["scalesim3", "paper", "pipelined"]
+Timing = Literal["scalesim3", "paper", "pipelined", "sosa"]
 Ints = npt.NDArray[np.int64]
 IntLike = int | npt.NDArray[np.integer[Any]]
 
@@ -143,6 +143,25 @@ def mapping_efficiency(placement: Placement, rows: IntLike, columns: IntLike) ->
     """Elements that hold something / elements of all folds, 0..1."""
     held = (placement.spatial_rows * placement.spatial_columns).astype(np.float64)
     return np.asarray(held / (placement.folds * np.asarray(rows) * np.asarray(columns)), dtype=np.float64)
+
+
+def operation_cycles(
+    streamed: IntLike, rows: IntLike, columns: IntLike, dataflow: Dataflow, timing: Timing
+) -> tuple[npt.NDArray[np.float64], Ints]:
+    """Cycles of a tile while `streamed` rows, columns or terms pass it, and those that all tiles of a layer share.
+
+    `pipelined`: the next tile is shifted in behind the stream, so max(T, R); 2R + C - 2 once. `scalesim3`, `paper`:
+    folds in series, see `cycles`. `sosa`: rounds of R cycles (sosa-compiler).
+    """
+    t, r, c = (np.asarray(x, dtype=np.int64) for x in (streamed, rows, columns))
+    none = np.zeros_like(r)
+    if timing == "pipelined":
+        return np.maximum(t, r).astype(np.float64), 2 * r + c - 2
+    if timing == "sosa":
+        return (r + 0 * t).astype(np.float64), none
+    if timing == "paper":
+        return (2 * r + c + t - 2).astype(np.float64), none
+    return (t + r + c - 2 + (none if dataflow == "os" else r)).astype(np.float64), none - 1
 
 
 class Split(NamedTuple):
