@@ -133,14 +133,7 @@ def pod_area_m2(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding
 
 def pod_static_w(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures] | None = None) -> float:
     """Power of one pod whether it works or not: leakage of its area, and the clock part of its registers."""
-    clock = (
-        chip.clock_fraction
-        * MOVING_BITS[chip.dataflow]
-        * chip.register_j_bit
-        * chip.clock_hz
-        * chip.rows
-        * chip.columns
-    )
+    element_w = chip.clock_fraction * MOVING_BITS[chip.dataflow] * chip.register_j_bit * chip.clock_hz
     return pod_area_m2(multiplier, chip, exact) * chip.logic_leakage_w_m2 + element_w * chip.rows * chip.columns
 
 

@@ -100,9 +100,9 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     A round runs one operation (a chunk of the stream through one tile) on each pod and takes the cycles of
     `operation_cycles`, or more if the pod's buffer port is slower. Rounds overlap with transfers (`double_buffered`);
     the fill and drain that folds share, the butterfly's 3 log2(P) and the latency of DRAM are paid once a layer.
-    Of equal splits the one with the fewest operations counts. Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods, so cycles never
-    rise with pods. With `os` terms are not split, for sums would have to be added up between pods; with timing `sosa`
-    chunks have as many rows as an array.
+    Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods, so cycles never
+    rise with pods; of equal ones the least. With `os` terms are not split, for sums would have to be added up between
+    pods; with timing `sosa` chunks have as many rows as an array.
     """
     pods = np.arange(1, chip.pods + 1)
     t = tiles_of(layers, chip)
