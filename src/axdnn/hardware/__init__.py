@@ -3,6 +3,8 @@
 from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
+from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
+from axdnn.hardware.many_chips import Chips, Costs, price_chips
 from axdnn.hardware.paper_equations import PaperConstants
 from axdnn.hardware.paper_literal import PAPER_COMPONENTS, PAPER_MODEL, paper_energy_j, paper_literal, paper_table
 from axdnn.hardware.pods import allocate, compositions, hull_allocation
@@ -30,8 +32,11 @@ __all__ = [
     "PAPER_MODEL",
     "Accelerator",
     "BufferAccesses",
+    "Chips",
     "CostTable",
+    "Costs",
     "Dataflow",
+    "LayerArrays",
     "PaperConstants",
     "Placement",
     "Prices",
@@ -46,6 +51,7 @@ __all__ = [
     "exact_figures",
     "exact_terms",
     "hull_allocation",
+    "layer_arrays",
     "list_accelerators",
     "load_accelerator",
     "mapping_efficiency",
@@ -54,6 +60,7 @@ __all__ = [
     "paper_table",
     "parse_accelerator",
     "place",
+    "price_chips",
     "sosa_point",
     "term_counts",
     "thinned",

@@ -140,7 +140,7 @@ def pod_static_w(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Codin
 def shared_area_m2(chip: Accelerator, pods: int) -> dict[str, float]:
     """Area of what is not in a pod, for a chip of `pods` pods: memories and butterfly; component -> square metres."""
     ports = 8 * (chip.rows + 5 * chip.columns)  # bits: SOSA's r + 5c bytes a cycle
-    switches = chip.interconnect_expansion * pods * math.log2(max(pods, 1))
+    switches = chip.interconnect_expansion * pods * np.log2(np.maximum(pods, 1))
     buffers = chip.activation_buffer_bytes + chip.weight_buffer_bytes + pods * chip.accumulator_bytes
     return {
         "sram": buffers * chip.buffer_m2_b + chip.backing_bytes * chip.backing_m2_b,

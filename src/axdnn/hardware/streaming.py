@@ -115,7 +115,7 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     split = split_rows(streamed, tiles, chunks)  # (L, Q)
     clock = chip.clock_hz
     stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
-    port = port_bytes(layers, moved, t, split.operations, chip) / chip.buffer_bandwidth_b_s * clock
+    port = port_bytes(layers, moved, t, split.operations.T, chip).T / chip.buffer_bandwidth_b_s * clock
     compute = np.maximum(stream, port)
     transfer = (moved.dram / chip.dram_bandwidth_b_s
                 + (moved.home_inputs + moved.home_outputs) / chip.backing_bandwidth_b_s) * clock  # fmt: skip
@@ -141,11 +141,13 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
 
 
 def port_bytes(layers: LayerArrays, moved: Traffic, t: Tiling, operations: Ints, chip: Accelerator) -> Floats:
-    """Bytes that one operation reads through its pod's port: its part of the stream, and the tile; shape `(L, Q)`."""
+    """Bytes that one operation reads through its pod's port: its part of the stream, and the tile.
+
+    `operations` broadcasts against `(L,)`.
+    """
     passing = {"ws": moved.buffer_inputs, "is": moved.buffer_weights, "os": moved.buffer_inputs + moved.buffer_weights}
     kept = {"ws": layers.groups * layers.k * layers.n, "is": layers.groups * layers.m * layers.k, "os": 0 * layers.m}
-    tile = kept[chip.dataflow] / t.tiles
-    return np.asarray(passing[chip.dataflow][:, None] / operations + tile[:, None])
+    return np.asarray(passing[chip.dataflow] / operations + kept[chip.dataflow] / t.tiles)
 
 
 def memory_bytes(network: Network, terms: LayerTerms, chip: Accelerator) -> dict[str, int]:
