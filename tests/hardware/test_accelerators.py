@@ -69,7 +69,9 @@ def test_node_factor():
 
 
 def test_shipped_and_unknown():
-    assert list_accelerators() == ["edge_16x16", "sosa_32x32", "tpu_v4", "xai_gen"]
+    assert list_accelerators() == [
+        "edge_16x16", "eyeriss_like", "sosa_32x32", "tpu_v3", "tpu_v4", "tpu_v4i", "xai_gen",
+    ]  # fmt: skip
     for name in list_accelerators():
         assert load_accelerator(name).name == name
     with pytest.raises(UnknownNameError, match="nearest: tpu_v4"):
