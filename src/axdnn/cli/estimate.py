@@ -26,6 +26,7 @@ def estimate(
     reading: str | None = typer.Option(
         None, help="buildable (a pod holds one multiplier; default) or ideal (any, at no cost); of streaming alone."
     ),
+    batch: int = typer.Option(1, min=1, help="Inferences computed together; every figure is of all of them."),
     weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
     mean: str | None = typer.Option(None, help=MEAN_HELP),
     std: str | None = typer.Option(None, help=STD_HELP),
@@ -49,6 +50,10 @@ def estimate(
         raise unknown_name("reading", reading, READINGS)
     if reading is not None and cost_model != "streaming":
         raise InvalidInputError(f"--reading is for --cost-model streaming, but got {cost_model}, which has one reading")
+    if batch != 1 and cost_model != "streaming":
+        raise InvalidInputError(
+            f"--batch is for --cost-model streaming, but got {cost_model}, which prices one inference"
+        )
     if multiplier is not None and assignment is not None:
         raise InvalidInputError("give --multiplier or --assignment, not both")
     chip = load_accelerator(accelerator)
@@ -76,7 +81,8 @@ def estimate(
         chosen = Assignment(multipliers=found.assignment, skip=left_out.skip, absent=left_out.absent)
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
     if cost_model == "streaming":
-        report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable")  # type: ignore[arg-type]
+        report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable",  # type: ignore[arg-type]
+                       batch=batch)  # fmt: skip
     else:
         report = paper_literal(network, chosen, chip, multipliers=wired)
     if format is Format.json:

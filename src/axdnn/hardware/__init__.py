@@ -1,6 +1,7 @@
 """Cost of a `Network` under an `Assignment` on an accelerator: closed forms over NumPy arrays. Loads no torch."""
 
 from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
@@ -43,6 +44,7 @@ __all__ = [
     "SosaPoint",
     "Timing",
     "allocate",
+    "batched",
     "buffer_accesses",
     "compositions",
     "cost_table",

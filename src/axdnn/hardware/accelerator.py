@@ -39,6 +39,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             pods needs it to be searched: at most 16 such groups are quick.
         dataflow: what stays in the pods: weights (`ws`), sums (`os`) or inputs (`is`).
         timing: how folds follow each other, see `operation_cycles`.
+        weights_stay_on_chip: 1 = weights that fit stay from one inference to the next, see `resident_weights`.
         sources: key path -> `value unit; source`.
     """
 
@@ -84,6 +85,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     pods_together: int = 1
     dataflow: Dataflow = "ws"
     timing: Timing = "pipelined"
+    weights_stay_on_chip: int = 0
     sources: dict[str, str] = {}
 
     def replace(self, **changes: Any) -> Accelerator:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
+from axdnn.hardware.batching import batched
 from axdnn.hardware.building import Build, buildable, ideal
 from axdnn.hardware.components import (
     ACCUMULATOR_BYTES,
@@ -41,8 +42,9 @@ def estimate(
     multipliers: Mapping[str, Multiplier],
     reading: Reading = "buildable",
     exact: Mapping[Coding, Figures] | None = None,
+    batch: int = 1,
 ) -> CostReport:
-    """Energy, latency, memory and area of one inference at batch 1, `streaming` model.
+    """Energy, latency, memory and area of one batch of inferences, `streaming` model.
 
     Args:
         network: shapes.
@@ -54,6 +56,7 @@ def estimate(
             allocation of all pods to kinds with least energy is taken. `ideal`: every pod runs every chosen
             multiplier at no cost; an upper bound of the benefit. Exact rows stay exact in both.
         exact: figures of the exact circuits by coding; default: those of the shipped library.
+        batch: inferences computed together; all figures are of the batch.
 
     Raises:
         UnknownNameError: unknown accelerator, layer or multiplier.
@@ -64,7 +67,7 @@ def estimate(
         raise InvalidInputError(f"`reading` must be one of {', '.join(get_args(Reading))}, but got {reading!r}")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     kinds = kinds_in_use(network, assignment, multipliers)
-    network = thinned(network, assignment)
+    network = batched(thinned(network, assignment), batch)
     reference = exact_figures(exact)
     terms = layer_terms(network, chip)
     if reading == "ideal":
@@ -77,6 +80,7 @@ def estimate(
         network=network.name,
         accelerator=chip.name,
         model=MODEL,
+        batch=batch,
         reading=reading,
         layers=layers,
         pods=build.pods,

@@ -24,7 +24,7 @@ from axdnn.hardware.components import (
 )
 from axdnn.hardware.dataflows import Floats
 from axdnn.hardware.layer_arrays import LayerArrays
-from axdnn.hardware.streaming import port_bytes, shared_energies
+from axdnn.hardware.streaming import port_bytes, shared_energies, transfer_s
 from axdnn.hardware.systolic import Ints, ceil_div, double_buffered, operation_cycles, split_rows
 from axdnn.hardware.traffic import tiles_of, traffic
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
@@ -185,8 +185,7 @@ def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, I
     """Cycles and stalls with all pods: the last column of `streaming.timings`, chunk count after chunk count."""
     t, pods = tiles_of(layers, chip), np.asarray(chip.pods)
     clock = chip.clock_hz
-    transfer = (moved.dram / chip.dram_bandwidth_b_s
-                + (moved.home_inputs + moved.home_outputs) / chip.backing_bandwidth_b_s) * clock  # fmt: skip
+    transfer = transfer_s(moved, chip) * clock
     once_only = chip.dataflow == "os" or chip.timing == "sosa"
     best: Floats | None = None
     for extra in range(1 if once_only else int(pods.max())):

@@ -85,6 +85,7 @@ PARAMETERS = (
 OPTIONAL = (
     Parameter("array.exact_rows", "exact_rows", "count", 0, 4096, True),
     Parameter("array.fill", "fill", "count", 0, 0, choices=FILLS),
+    Parameter("memory.weights_stay_on_chip", "weights_stay_on_chip", "count", 0, 1, True),
     Parameter("array.dataflow", "dataflow", "count", 0, 0, choices=get_args(Dataflow)),
     Parameter("array.timing", "timing", "count", 0, 0, choices=get_args(Timing)),
     Parameter("array.pods_together", "pods_together", "count", 1, 512, True),

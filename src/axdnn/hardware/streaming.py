@@ -75,14 +75,14 @@ def shared_energies(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> E
     loaded = tiles_of(layers, chip).kept_words * (bits * chip.rows / 2 * chip.register_j_bit)
     # Unsigned weights have a zero point: a running sum of activations, and one correction an output.
     corrections = layers.groups * layers.m * (layers.k + layers.n)
-    filled = moved.dram_weights + moved.dram_inputs + moved.home_inputs
+    filled = moved.dram_weights + moved.dram_inputs + moved.home_inputs + moved.home_weights
     drained = moved.dram_outputs + moved.home_outputs
     sram_j = (
         (moved.buffer_inputs + moved.buffer_weights + drained) * chip.buffer_read_j_b
         + (filled + moved.buffer_outputs) * chip.buffer_write_j_b
         + moved.sums_written * chip.accumulator_write_j_b
         + moved.sums_read * chip.accumulator_read_j_b
-        + moved.home_inputs * chip.backing_read_j_b
+        + (moved.home_inputs + moved.home_weights) * chip.backing_read_j_b
         + moved.home_outputs * chip.backing_write_j_b
     )
     return Energies(
@@ -117,8 +117,7 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
     port = port_bytes(layers, moved, t, split.operations.T, chip).T / chip.buffer_bandwidth_b_s * clock
     compute = np.maximum(stream, port)
-    transfer = (moved.dram / chip.dram_bandwidth_b_s
-                + (moved.home_inputs + moved.home_outputs) / chip.backing_bandwidth_b_s) * clock  # fmt: skip
+    transfer = transfer_s(moved, chip) * clock
     once = shared + math.ceil(3 * math.log2(chip.pods))
     rounds = ceil_div(split.operations[:, None, :], pods[:, None])  # (L, P, Q)
     total = double_buffered(rounds, compute[:, None, :], transfer[:, None, None])
@@ -138,6 +137,11 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
         pods_used=np.minimum(pods, pick(split.operations[:, None, :])).astype(np.int64),
         bound=bound.astype(np.int64),
     )
+
+
+def transfer_s(moved: Traffic, chip: Accelerator) -> Floats:
+    """Seconds that all transfers of a layer with DRAM and the backing memory take, one after the other."""
+    return np.asarray(moved.dram / chip.dram_bandwidth_b_s + moved.home / chip.backing_bandwidth_b_s)
 
 
 def port_bytes(layers: LayerArrays, moved: Traffic, t: Tiling, operations: Ints, chip: Accelerator) -> Floats:

@@ -18,13 +18,14 @@ from axdnn.hardware.systolic import Ints
 
 
 class Traffic(NamedTuple):
-    """Bytes by level and operand; `home_*` is traffic of activations with the backing memory."""
+    """Bytes by level and operand; `home_*` is traffic with the backing memory."""
 
     dram_weights: Floats
     dram_inputs: Floats
     dram_outputs: Floats
     home_inputs: Floats
     home_outputs: Floats
+    home_weights: Floats
     buffer_inputs: Floats
     buffer_weights: Floats
     buffer_outputs: Floats
@@ -35,6 +36,11 @@ class Traffic(NamedTuple):
     def dram(self) -> Floats:
         """All DRAM bytes."""
         return self.dram_weights + self.dram_inputs + self.dram_outputs
+
+    @property
+    def home(self) -> Floats:
+        """All bytes to and from the backing memory."""
+        return self.home_inputs + self.home_outputs + self.home_weights
 
     @property
     def interconnect(self) -> Floats:
@@ -60,6 +66,19 @@ def activation_home(layers: LayerArrays, chip: Accelerator) -> npt.NDArray[np.st
     return np.where(stay & (peak <= np.asarray(chip.activation_buffer_bytes)), "buffer", outside)
 
 
+def resident_weights(layers: LayerArrays, chip: Accelerator, home: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
+    """Layers whose weights stay on the chip from one inference to the next, if the chip's policy is to keep them.
+
+    Behind the buffers (backing memory) the first layers stay as long as they fit beside the activations that live
+    there; without such a memory all or none stay in the weight buffer, which nothing streams through then.
+    """
+    words = (layers.groups * layers.k * layers.n).astype(np.float64)
+    backing = np.asarray(chip.backing_bytes, dtype=np.float64)
+    room = backing - np.where(home == "backing", layers.peak_activation_bytes, 0)
+    fits = np.where(backing > 0, np.cumsum(words) <= room, words.sum() <= np.asarray(chip.weight_buffer_bytes))
+    return np.asarray(fits & (np.asarray(chip.weights_stay_on_chip) == 1))
+
+
 def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
     """Bytes moved by each layer, in the loop order of `dram_words` that needs less of DRAM.
 
@@ -74,12 +93,15 @@ def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
     outputs = a.output_words.astype(np.float64)
     backed = home == "backing"
     sums = ACCUMULATOR_BYTES * t.sums.astype(np.float64)
+    stays = resident_weights(a, chip, home)
+    behind = stays & (np.asarray(chip.backing_bytes) > 0)
     return Traffic(
-        dram_weights=entering.weights,
+        dram_weights=np.where(stays, 0.0, entering.weights),
         dram_inputs=np.where(outside_in, inputs, 0.0),
         dram_outputs=np.where(outside_out, outputs, 0.0),
         home_inputs=np.where(~outside_in & backed, inputs, 0.0),
         home_outputs=np.where(~outside_out & backed, outputs, 0.0),
+        home_weights=np.where(behind, entering.weights, 0.0),
         buffer_inputs=t.buffer_inputs.astype(np.float64),
         buffer_weights=t.buffer_weights.astype(np.float64),
         buffer_outputs=outputs,

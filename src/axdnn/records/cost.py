@@ -10,7 +10,7 @@ Reading = Literal["ideal", "buildable"]
 
 
 class LayerCost(Record, frozen=True, kw_only=True):
-    """Cost of one layer for one inference at batch 1.
+    """Cost of one layer for one batch of inferences.
 
     Attributes:
         layer: layer name.
@@ -47,7 +47,7 @@ class LayerCost(Record, frozen=True, kw_only=True):
 
 
 class CostReport(Record, frozen=True, kw_only=True):
-    """Cost of a network under an assignment on an accelerator, one inference at batch 1.
+    """Cost of a network under an assignment on an accelerator, one batch of inferences.
 
     Attributes:
         network, accelerator: labels.
@@ -63,6 +63,7 @@ class CostReport(Record, frozen=True, kw_only=True):
         memory_breakdown_bytes: component -> bytes.
         notes: what a reader must know (bounds, sensitivities, assumptions).
         sources: parameter -> value, unit and source, as text.
+        batch: inferences computed together; every figure is of all of them.
     """
 
     network: str
@@ -80,6 +81,7 @@ class CostReport(Record, frozen=True, kw_only=True):
     memory_breakdown_bytes: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     sources: dict[str, str] = {}
+    batch: int = 1
 
     @property
     def energy_breakdown_j(self) -> dict[str, float]:

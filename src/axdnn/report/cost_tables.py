@@ -12,6 +12,11 @@ SAID_ONCE = ("multiplier", "pods", "bound")
 """Columns that are put below the table when every layer has the same."""
 
 
+def inferences(batch: int) -> str:
+    """Return what figures are of, as text."""
+    return "one inference at batch 1" if batch == 1 else f"one batch of {batch} inferences"
+
+
 def cost_layers_table(report: CostReport) -> Table:
     """Return one row a layer: multiplier, work, time, memory and area, as far as modelled.
 
@@ -78,4 +83,4 @@ def cost_totals_table(report: CostReport) -> Table:
         rows += [(f"{what}: {name.replace('_', ' ')}", Quantity(value, unit)) for name, value in parts.items()]
     rows.append(("pods", ", ".join(f"{name}: {count}" for name, count in report.pods.items())))
     columns = (Column("figure", "figure"), Column("value", "value", "quantity"))
-    return Table(f"Totals of one inference at batch 1, {report.model} model", columns, tuple(rows), report.notes)
+    return Table(f"Totals of {inferences(report.batch)}, {report.model} model", columns, tuple(rows), report.notes)
