@@ -4,6 +4,7 @@ from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_acce
 from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
+from axdnn.hardware.explaining import Explained, explain_layer
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
 from axdnn.hardware.paper_equations import PaperConstants
@@ -37,6 +38,7 @@ __all__ = [
     "CostTable",
     "Costs",
     "Dataflow",
+    "Explained",
     "LayerArrays",
     "PaperConstants",
     "Placement",
@@ -52,6 +54,7 @@ __all__ = [
     "estimate",
     "exact_figures",
     "exact_terms",
+    "explain_layer",
     "hull_allocation",
     "layer_arrays",
     "list_accelerators",
