@@ -19,7 +19,10 @@ from axdnn.records import (
     Multiplier,
     Network,
     Record,
+    RooflineLayer,
     Study,
+    Sweep,
+    SweepPoint,
 )
 
 FIGURES = Figures(power_w=1e-4, area_m2=7e-10, delay_s=1.5e-9, source="a table", published={"power_mw": "0.1"})
@@ -70,9 +73,17 @@ def multiplier(seed: int = 0) -> Multiplier:
     return made
 
 
+SWEEP = Sweep(
+    network="net", accelerator="tpu_v4", multiplier="m", axes={"array.rows": (8.0, 16.0), "array.dataflow": ("ws",)},
+    units={"array.rows": "1"}, peak_macs_per_s=1e12, dram_bandwidth_b_s=1e11, batch=3,
+    points=(SweepPoint(values={"array.rows": 8.0, "array.dataflow": "ws"}, latency_s=1e-3, energy_j=2e-6, area_m2=1e-4,
+                       energy_breakdown_j={"dram": 2e-6}, stall_fraction=0.25, best=True),),
+    roofline=(RooflineLayer(layer="conv1", macs_per_byte=4.5, macs_per_s=1e9),),
+)  # fmt: skip
+
 EXAMPLES: tuple[Record, ...] = (
     FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], ASSIGNMENT, ACCURACY, EVALUATION, SCORES,
-    STUDY, RESULT, multiplier(),
+    STUDY, RESULT, SWEEP, SWEEP.points[0], SWEEP.roofline[0], multiplier(),
 )  # fmt: skip
 
 

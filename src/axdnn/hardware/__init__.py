@@ -14,6 +14,7 @@ from axdnn.hardware.row_mapping import exact_terms, term_counts
 from axdnn.hardware.skipping import thinned
 from axdnn.hardware.sosa import SosaPoint, sosa_point
 from axdnn.hardware.streaming import COMPONENTS, MODEL
+from axdnn.hardware.sweeping import sweep, undominated
 from axdnn.hardware.systolic import (
     BufferAccesses,
     Dataflow,
@@ -67,7 +68,9 @@ __all__ = [
     "place",
     "price_chips",
     "sosa_point",
+    "sweep",
     "term_counts",
     "thinned",
+    "undominated",
     "utilisation",
 ]

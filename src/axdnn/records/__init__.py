@@ -33,6 +33,7 @@ from axdnn.records.machine import cache_root, processor_name
 from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
 from axdnn.records.network import ExactOperator, Layer, Network
 from axdnn.records.study import GenerationResult, Study
+from axdnn.records.sweep import RooflineLayer, Sweep, SweepPoint
 
 __all__ = [
     "CODINGS",
@@ -60,7 +61,10 @@ __all__ = [
     "Reading",
     "Record",
     "RecordError",
+    "RooflineLayer",
     "Study",
+    "Sweep",
+    "SweepPoint",
     "UnknownNameError",
     "UnsupportedOperatorError",
     "cache_root",
