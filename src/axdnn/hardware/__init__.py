@@ -5,6 +5,7 @@ from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
 from axdnn.hardware.explaining import Explained, explain_layer
+from axdnn.hardware.interface import Machine, exact_assignment
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
 from axdnn.hardware.paper_equations import PaperConstants
@@ -41,6 +42,7 @@ __all__ = [
     "Dataflow",
     "Explained",
     "LayerArrays",
+    "Machine",
     "PaperConstants",
     "Placement",
     "Prices",
@@ -53,6 +55,7 @@ __all__ = [
     "cost_table",
     "cycles",
     "estimate",
+    "exact_assignment",
     "exact_figures",
     "exact_terms",
     "explain_layer",

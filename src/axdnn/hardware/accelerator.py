@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import yaml
 
+from axdnn.hardware.interface import exact_assignment, one_or_all, pairs
 from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, check_keys, check_together, read_entry
 from axdnn.hardware.systolic import Dataflow, Timing
-from axdnn.records.errors import InvalidInputError, unknown_name
+from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network, unknown_name
 
 
 class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,6 +94,27 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         paths = {p.field: p.path for p in (*PARAMETERS, *OPTIONAL)}
         changed = {paths[f]: f"{v!r} (SI); changed by the caller" for f, v in changes.items() if f in paths}
         return msgspec.structs.replace(self, **{"sources": {**self.sources, **changed}, **changes})
+
+    def cost(
+        self,
+        networks: Network | Sequence[Network],
+        assignments: Assignment | Sequence[Assignment] | None = None,
+        *,
+        multipliers: Mapping[str, Multiplier] | None = None,
+        **options: Any,
+    ) -> CostReport | tuple[CostReport, ...]:
+        """Price networks under assignments, see `Machine.cost`; `options` are those of `estimate`."""
+        from axdnn.hardware.estimate import estimate  # prices this class
+        from axdnn.multipliers import load_multiplier
+
+        known = dict(multipliers or {})
+        reports = []
+        for network, assignment in pairs(networks, assignments):
+            chosen = assignment or exact_assignment(network)
+            if "exact" in chosen.kinds and "exact" not in known:
+                known["exact"] = load_multiplier("exact")
+            reports.append(estimate(network, chosen, self, multipliers=known, **options))
+        return one_or_all(networks, assignments, reports)
 
 
 def list_accelerators() -> list[str]:
