@@ -1,6 +1,7 @@
 """Cost of a `Network` under an `Assignment` on an accelerator: closed forms over NumPy arrays. Loads no torch."""
 
 from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.bank import ArrayBank, BankArray
 from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
@@ -35,6 +36,8 @@ __all__ = [
     "PAPER_COMPONENTS",
     "PAPER_MODEL",
     "Accelerator",
+    "ArrayBank",
+    "BankArray",
     "BufferAccesses",
     "Chips",
     "CostTable",
