@@ -65,8 +65,11 @@ def test_a_slow_multiplier_may_limit_the_clock(lenet, uniform):
     ratio = load_multiplier(name).figures.delay_s / load_multiplier("exact").figures.delay_s
     assert ratio > 1.02
     given = {name: load_multiplier(name)}
-    free, bound = (bank((128, 128, name), delay_limits_clock=limits).cost(lenet, uniform(lenet, name), multipliers=given)
-                   for limits in (False, True))  # fmt: skip
+    chosen = uniform(lenet, name)
+    free, bound = (
+        bank((128, 128, name), delay_limits_clock=limits).cost(lenet, chosen, multipliers=given)
+        for limits in (False, True)
+    )
     assert free.latency_s < bound.latency_s <= free.latency_s * ratio
     assert bound.latency_s > 1.005 * free.latency_s
     assert [x.macs for x in free.layers] == [x.macs for x in bound.layers]
