@@ -3,6 +3,7 @@
 from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.estimate import estimate
+from axdnn.hardware.operators import priced_operators, requantisations
 from axdnn.hardware.paper_equations import PaperConstants
 from axdnn.hardware.paper_literal import PAPER_COMPONENTS, PAPER_MODEL, paper_energy_j, paper_literal, paper_table
 from axdnn.hardware.pods import allocate, compositions, hull_allocation
@@ -22,21 +23,32 @@ from axdnn.hardware.systolic import (
     utilisation,
 )
 from axdnn.hardware.table import CostTable, Prices, cost_table
+from axdnn.hardware.vector_unit import (
+    OPERATOR_COMPONENTS,
+    OperatorArrays,
+    VectorUnit,
+    operator_costs,
+    vector_sources,
+    vector_unit,
+)
 
 __all__ = [
     "COMPONENTS",
     "MODEL",
+    "OPERATOR_COMPONENTS",
     "PAPER_COMPONENTS",
     "PAPER_MODEL",
     "Accelerator",
     "BufferAccesses",
     "CostTable",
     "Dataflow",
+    "OperatorArrays",
     "PaperConstants",
     "Placement",
     "Prices",
     "SosaPoint",
     "Timing",
+    "VectorUnit",
     "allocate",
     "buffer_accesses",
     "compositions",
@@ -49,13 +61,18 @@ __all__ = [
     "list_accelerators",
     "load_accelerator",
     "mapping_efficiency",
+    "operator_costs",
     "paper_energy_j",
     "paper_literal",
     "paper_table",
     "parse_accelerator",
     "place",
+    "priced_operators",
+    "requantisations",
     "sosa_point",
     "term_counts",
     "thinned",
     "utilisation",
+    "vector_sources",
+    "vector_unit",
 ]

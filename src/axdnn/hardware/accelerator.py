@@ -36,6 +36,8 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         fill: where a fold that does not fill the rows lies, `top` or `bottom`; see `exact_terms`.
         pods_together: neighbouring pods that always hold the same kind, so kinds get multiples of it. A chip of many
             pods needs it to be searched: at most 16 such groups are quick.
+        vector_*: the vector unit, lanes of the whole chip, operations a lane starts in a cycle, cycles that a
+            transcendental occupies a lane, joules of one operation of that width; None = see `vector_unit`.
         sources: key path -> `value unit; source`.
     """
 
@@ -79,6 +81,13 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     exact_rows: int = 0
     fill: str = "top"
     pods_together: int = 1
+    vector_lanes: int | None = None
+    vector_operations: int | None = None
+    vector_transcendental_cycles: int | None = None
+    vector_8bit_j: float | None = None
+    vector_16bit_j: float | None = None
+    vector_32bit_j: float | None = None
+    vector_transcendental_j: float | None = None
     sources: dict[str, str] = {}
 
     def replace(self, **changes: Any) -> Accelerator:

@@ -14,13 +14,18 @@ import numpy.typing as npt
 from axdnn.hardware.accelerator import Accelerator
 from axdnn.hardware.components import ACCUMULATOR_BYTES
 from axdnn.hardware.systolic import Ints, ceil_div
-from axdnn.records import InvalidInputError, Network
+from axdnn.records import InvalidInputError, Layer, Network
 
 Floats = npt.NDArray[np.float64]
 
 
 class LayerArrays(NamedTuple):
-    """The layers of a network as arrays; `from_input`/`to_output` mark layers joined to the network's ends."""
+    """The layers of a network as arrays.
+
+    `input_words` are distinct values of what streams past: of a product of activations its first operand.
+    `from_input`/`to_output` mark layers joined to the network's ends, `is_product` products of activations, whose
+    stationary operand (the second) is no weight: it comes from where activations live.
+    """
 
     groups: Ints
     m: Ints
@@ -31,6 +36,7 @@ class LayerArrays(NamedTuple):
     from_input: npt.NDArray[np.bool_]
     to_output: npt.NDArray[np.bool_]
     peak_activation_bytes: int
+    is_product: npt.NDArray[np.bool_]
 
     @property
     def macs(self) -> Ints:
@@ -88,12 +94,18 @@ def layer_arrays(network: Network) -> LayerArrays:
         m=np.array([layer.m for layer in layers], dtype=np.int64),
         k=np.array([layer.k for layer in layers], dtype=np.int64),
         n=np.array([layer.n for layer in layers], dtype=np.int64),
-        input_words=np.array([layer.input_words for layer in layers], dtype=np.int64),
+        input_words=np.array([_streamed_words(layer) for layer in layers], dtype=np.int64),
         output_words=np.array([layer.output_words for layer in layers], dtype=np.int64),
         from_input=np.array([name in first for name in names]),
         to_output=np.array([name in last for name in names]),
         peak_activation_bytes=peak,
+        is_product=np.array([layer.kind == "matmul" for layer in layers]),
     )
+
+
+def _streamed_words(layer: Layer) -> int:
+    """Distinct values that stream past the stationary operand; one that all groups share counts once a group."""
+    return layer.groups * layer.m * layer.k if layer.kind == "matmul" else layer.input_words
 
 
 def strip_rows(chip: Accelerator) -> int:
@@ -114,6 +126,8 @@ def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
     """Bytes moved by each layer, in the loop order of `_streams` that needs less of DRAM.
 
     Outputs leave once; partial sums never leave the chip. DRAM bytes do not rise with either buffer or the backing.
+    The second operand of a product of activations is an input: read from DRAM or the backing if activations live
+    there, else straight from the buffer (read once a strip, as weights are, never written again).
     """
     a = layers
     row_folds, column_folds = ceil_div(a.k, chip.rows), ceil_div(a.n, chip.columns)
@@ -122,14 +136,16 @@ def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
     home = activation_home(a, chip)
     outside_in = a.from_input if home != "dram" else np.ones_like(a.from_input)
     outside_out = a.to_output if home != "dram" else np.ones_like(a.to_output)
-    read_weights, inputs = _streams(a, chip, strips, outside_in)
+    stationary, inputs = _streams(a, chip, strips, outside_in, ~a.is_product | outside_in)
     if home == "buffer":
         inputs = np.minimum(a.input_words, unfolded).astype(np.float64)
+        stationary = np.where(a.is_product, weights, stationary).astype(np.float64)
+    inputs = inputs + np.where(a.is_product, stationary, 0.0)
     outputs = a.output_words.astype(np.float64)
     backed = home == "backing"
     sums = ACCUMULATOR_BYTES * (a.groups * a.m * a.n * row_folds).astype(np.float64)
     return Traffic(
-        dram_weights=read_weights,
+        dram_weights=np.where(a.is_product, 0.0, stationary),
         dram_inputs=np.where(outside_in, inputs, 0.0),
         dram_outputs=np.where(outside_out, outputs, 0.0),
         home_inputs=np.where(~outside_in & backed, inputs, 0.0),
@@ -143,7 +159,11 @@ def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
 
 
 def _streams(
-    a: LayerArrays, chip: Accelerator, strips: Ints, inputs_from_dram: npt.NDArray[np.bool_]
+    a: LayerArrays,
+    chip: Accelerator,
+    strips: Ints,
+    inputs_from_dram: npt.NDArray[np.bool_],
+    weights_from_dram: npt.NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
     """Weights and inputs that enter the buffers, bytes, in the better of two loop orders, group after group.
 
@@ -162,8 +182,8 @@ def _streams(
     columns_i = np.where(distinct / a.groups <= room, distinct, np.where(strip_fits, column_folds * distinct, streamed))
     strips_w = weights * np.where(a.k * a.n <= weight_room, 1, strips)
     strips_i = np.where(strip_fits, distinct, streamed)
-    by_columns = columns_w + np.where(inputs_from_dram, columns_i, 0)
-    by_strips = strips_w + np.where(inputs_from_dram, strips_i, 0)
+    by_columns = np.where(weights_from_dram, columns_w, 0) + np.where(inputs_from_dram, columns_i, 0)
+    by_strips = np.where(weights_from_dram, strips_w, 0) + np.where(inputs_from_dram, strips_i, 0)
     use_strips = (by_strips < by_columns) | ((by_strips == by_columns) & (strips_i < columns_i))
     chosen_w, chosen_i = np.where(use_strips, strips_w, columns_w), np.where(use_strips, strips_i, columns_i)
     return chosen_w.astype(np.float64), chosen_i.astype(np.float64)
