@@ -28,7 +28,7 @@ class Layer(Record, frozen=True, kw_only=True):
         name: path of the module in the user's model.
         kind: operator.
         m, k, n, groups: see above.
-        input_words: distinct input values (not the unfolded matrix).
+        input_words: distinct input values (not the unfolded matrix); of a product of activations both operands.
         output_words: output values.
         in_shape, out_shape: without the batch dimension, e.g. `(c, h, w)`.
         kernel, stride, padding, dilation: of a convolution, one number an axis: `(height, width)`.
