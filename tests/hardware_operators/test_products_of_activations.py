@@ -62,6 +62,14 @@ def test_a_product_of_the_network_s_inputs_reads_both_from_dram(attention):
     assert read["context"] == (0, 0, 0, 130)
 
 
+def test_inputs_that_the_activation_buffer_holds_are_read_once_whatever_the_weight_buffer(attention):
+    chip = load_accelerator("tpu_v4").replace(
+        rows=8, columns=8, accumulator_bytes=2 * 4 * 8, weight_buffer_bytes=60.0
+    )  # as above, but activations stay in the buffer
+    read = moved(msgspec.structs.replace(attention, edges=(("input", "scores"),)), chip)
+    assert read["scores"][:3] == (0, 160, 0)
+
+
 def test_a_product_differs_from_a_layer_with_weights_by_its_operand_alone(attention):
     """Off the chip both read the same words; on it the weights alone are read from DRAM."""
     layers = [
