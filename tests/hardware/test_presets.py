@@ -30,7 +30,7 @@ def test_tpu_v4i_is_half_a_v4(gemm, network_of, multipliers, uniform):
     v4i, v4 = load_accelerator("tpu_v4i"), load_accelerator("tpu_v4")
     differ = {f for f in v4.__struct_fields__ if getattr(v4, f) != getattr(v4i, f)}
     assert differ == {"name", "description", "pods", "activation_buffer_bytes", "weight_buffer_bytes",
-                      "accumulator_bytes", "dram_bandwidth_b_s", "sources"}  # fmt: skip
+                      "accumulator_bytes", "dram_bandwidth_b_s", "vector_lanes", "sources"}  # fmt: skip
     network = network_of(gemm("x", 4096, 4096, 4096))
     took = [estimate(network, uniform(network, "mul8s_1KV6"), c, multipliers=multipliers).latency_s for c in (v4i, v4)]
     assert 1.9 < took[0] / took[1] < 2.1

@@ -68,7 +68,7 @@ def estimate(
     from axdnn.layers import Recipe, coded
     from axdnn.models import resolve_model
     from axdnn.quant import capture, fold_batch_norm, network_of
-    from axdnn.report import cost_energy_table, cost_layers_table, cost_totals_table
+    from axdnn.report import cost_energy_table, cost_layers_table, cost_operators_table, cost_totals_table
 
     info = dataset_info(data or usual_data(model))
     net = resolve_model(model, info.name, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
@@ -88,5 +88,6 @@ def estimate(
     if format is Format.json:
         sys.stdout.write(to_json(report))
         return
-    for table in (cost_layers_table(report), cost_energy_table(report), cost_totals_table(report)):
+    operators = (cost_operators_table(report),) if report.operators else ()
+    for table in (cost_layers_table(report), cost_energy_table(report), *operators, cost_totals_table(report)):
         show_table(table, format)

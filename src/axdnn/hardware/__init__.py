@@ -9,6 +9,7 @@ from axdnn.hardware.explaining import Explained, explain_layer
 from axdnn.hardware.interface import Machine, exact_assignment
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
+from axdnn.hardware.operators import priced_operators, requantisations
 from axdnn.hardware.paper_equations import PaperConstants
 from axdnn.hardware.paper_literal import PAPER_COMPONENTS, PAPER_MODEL, paper_energy_j, paper_literal, paper_table
 from axdnn.hardware.pods import allocate, compositions, hull_allocation
@@ -29,10 +30,19 @@ from axdnn.hardware.systolic import (
     utilisation,
 )
 from axdnn.hardware.table import CostTable, Prices, cost_table
+from axdnn.hardware.vector_unit import (
+    OPERATOR_COMPONENTS,
+    OperatorArrays,
+    VectorUnit,
+    operator_costs,
+    vector_sources,
+    vector_unit,
+)
 
 __all__ = [
     "COMPONENTS",
     "MODEL",
+    "OPERATOR_COMPONENTS",
     "PAPER_COMPONENTS",
     "PAPER_MODEL",
     "Accelerator",
@@ -46,11 +56,13 @@ __all__ = [
     "Explained",
     "LayerArrays",
     "Machine",
+    "OperatorArrays",
     "PaperConstants",
     "Placement",
     "Prices",
     "SosaPoint",
     "Timing",
+    "VectorUnit",
     "allocate",
     "batched",
     "buffer_accesses",
@@ -67,16 +79,21 @@ __all__ = [
     "list_accelerators",
     "load_accelerator",
     "mapping_efficiency",
+    "operator_costs",
     "paper_energy_j",
     "paper_literal",
     "paper_table",
     "parse_accelerator",
     "place",
     "price_chips",
+    "priced_operators",
+    "requantisations",
     "sosa_point",
     "sweep",
     "term_counts",
     "thinned",
     "undominated",
     "utilisation",
+    "vector_sources",
+    "vector_unit",
 ]

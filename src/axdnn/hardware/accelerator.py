@@ -41,6 +41,8 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         dataflow: what stays in the pods: weights (`ws`), sums (`os`) or inputs (`is`).
         timing: how folds follow each other, see `operation_cycles`.
         weights_stay_on_chip: 1 = weights that fit stay from one inference to the next, see `resident_weights`.
+        vector_*: the vector unit, lanes of the whole chip, operations a lane starts in a cycle, cycles that a
+            transcendental occupies a lane, joules of one operation of that width; None = see `vector_unit`.
         sources: key path -> `value unit; source`.
     """
 
@@ -87,6 +89,13 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     dataflow: Dataflow = "ws"
     timing: Timing = "pipelined"
     weights_stay_on_chip: int = 0
+    vector_lanes: int | None = None
+    vector_operations: int | None = None
+    vector_transcendental_cycles: int | None = None
+    vector_8bit_j: float | None = None
+    vector_16bit_j: float | None = None
+    vector_32bit_j: float | None = None
+    vector_transcendental_j: float | None = None
     sources: dict[str, str] = {}
 
     def replace(self, **changes: Any) -> Accelerator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from axdnn.records import InvalidInputError, Layer, Network
+from axdnn.records import ExactOperator, InvalidInputError, Layer, Network
 
 
 def batched(network: Network, batch: int) -> Network:
@@ -20,7 +20,9 @@ def batched(network: Network, batch: int) -> Network:
     if batch == 1:
         return network
     layers = tuple(_grown(layer, batch) for layer in network.layers)
-    return msgspec.structs.replace(network, layers=layers, peak_activation_words=network.peak_activation_words * batch)
+    operators = tuple(_repeated(operator, batch) for operator in network.exact_operators)
+    peak = network.peak_activation_words * batch
+    return msgspec.structs.replace(network, layers=layers, exact_operators=operators, peak_activation_words=peak)
 
 
 def _grown(layer: Layer, batch: int) -> Layer:
@@ -29,3 +31,8 @@ def _grown(layer: Layer, batch: int) -> Layer:
         layer, m=layer.m * rows, groups=layer.groups * groups,
         input_words=layer.input_words * batch, output_words=layer.output_words * batch,
     )  # fmt: skip
+
+
+def _repeated(operator: ExactOperator, batch: int) -> ExactOperator:
+    counts = ("input_words", "output_words", "operations", "transcendental")
+    return msgspec.structs.replace(operator, **{name: batch * getattr(operator, name) for name in counts})

@@ -73,7 +73,7 @@ def dram_words(
     rows: IntLike,
     columns: IntLike,
     rooms: tuple[npt.ArrayLike, npt.ArrayLike],
-    inputs_from_dram: Flags,
+    from_dram: tuple[Flags, Flags],
     dataflow: Dataflow,
 ) -> DramWords:
     """Words that enter the buffers in the better of two loop orders, group after group.
@@ -88,7 +88,7 @@ def dram_words(
         rows: of an array.
         columns: of an array.
         rooms: words that fit the buffer of (weights, inputs) while the other half is being filled.
-        inputs_from_dram: inputs that come from outside the chip; the others do not count for the order.
+        from_dram: (weights, inputs) that come from outside the chip; the others do not count for the order.
         dataflow: what stays in the array.
     """
     g, m, k, n = layers.groups, layers.m, layers.k, layers.n
@@ -114,6 +114,7 @@ def dram_words(
             weights * np.where(k * n <= weight_room, 1, strips),
             np.where(strip_fits, distinct, t.folds * again),
         )
-    first, second = (w + np.where(inputs_from_dram, i, 0) for w, i in (across, along))
+    counts_w, counts_i = from_dram
+    first, second = (np.where(counts_w, w, 0) + np.where(counts_i, i, 0) for w, i in (across, along))
     use = (second < first) | ((second == first) & (along[1] < across[1]))
     return DramWords(np.where(use, along[0], across[0]), np.where(use, along[1], across[1]))

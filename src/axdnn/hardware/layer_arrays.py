@@ -8,11 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from axdnn.hardware.systolic import Ints
-from axdnn.records import InvalidInputError, Network
+from axdnn.records import InvalidInputError, Layer, Network
 
 
 class LayerArrays(NamedTuple):
-    """The layers of a network as arrays; `from_input`/`to_output` mark layers joined to the network's ends."""
+    """The layers of a network as arrays.
+
+    `input_words` are distinct values of the first operand. `from_input`/`to_output` mark layers joined to the network's
+    ends, `is_product` products of activations, whose second operand is no weight: it comes from where activations live.
+    """
 
     groups: Ints
     m: Ints
@@ -23,6 +27,7 @@ class LayerArrays(NamedTuple):
     from_input: npt.NDArray[np.bool_]
     to_output: npt.NDArray[np.bool_]
     peak_activation_bytes: int
+    is_product: npt.NDArray[np.bool_]
 
     @property
     def macs(self) -> Ints:
@@ -55,9 +60,15 @@ def layer_arrays(network: Network) -> LayerArrays:
         m=np.array([layer.m for layer in layers], dtype=np.int64),
         k=np.array([layer.k for layer in layers], dtype=np.int64),
         n=np.array([layer.n for layer in layers], dtype=np.int64),
-        input_words=np.array([layer.input_words for layer in layers], dtype=np.int64),
+        input_words=np.array([_first_operand_words(layer) for layer in layers], dtype=np.int64),
         output_words=np.array([layer.output_words for layer in layers], dtype=np.int64),
         from_input=np.array([name in first for name in names]),
         to_output=np.array([name in last for name in names]),
         peak_activation_bytes=peak,
+        is_product=np.array([layer.kind == "matmul" for layer in layers]),
     )
+
+
+def _first_operand_words(layer: Layer) -> int:
+    """Distinct values of the first operand; one that all groups of a product share counts once a group."""
+    return layer.groups * layer.m * layer.k if layer.kind == "matmul" else layer.input_words

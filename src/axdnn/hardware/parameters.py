@@ -89,6 +89,13 @@ OPTIONAL = (
     Parameter("array.dataflow", "dataflow", "count", 0, 0, choices=get_args(Dataflow)),
     Parameter("array.timing", "timing", "count", 0, 0, choices=get_args(Timing)),
     Parameter("array.pods_together", "pods_together", "count", 1, 512, True),
+    Parameter("array.vector_lanes", "vector_lanes", "count", 1, 1e6, True),
+    Parameter("array.vector_operations", "vector_operations", "count", 1, 64, True),
+    Parameter("array.vector_transcendental_cycles", "vector_transcendental_cycles", "count", 1, 1000, True),
+    Parameter("energy.vector_8bit", "vector_8bit_j", "energy", 0, 1e-6),
+    Parameter("energy.vector_16bit", "vector_16bit_j", "energy", 0, 1e-6),
+    Parameter("energy.vector_32bit", "vector_32bit_j", "energy", 0, 1e-6),
+    Parameter("energy.vector_transcendental", "vector_transcendental_j", "energy", 0, 1e-6),
 )
 """Keys that may be left out; the fields have defaults then and no source."""
 

@@ -72,36 +72,42 @@ def resident_weights(layers: LayerArrays, chip: Accelerator, home: npt.NDArray[n
     Behind the buffers (backing memory) the first layers stay as long as they fit beside the activations that live
     there; without such a memory all or none stay in the weight buffer, which nothing streams through then.
     """
-    words = (layers.groups * layers.k * layers.n).astype(np.float64)
+    words = np.where(layers.is_product, 0, layers.groups * layers.k * layers.n).astype(np.float64)
     backing = np.asarray(chip.backing_bytes, dtype=np.float64)
     room = backing - np.where(home == "backing", layers.peak_activation_bytes, 0)
     fits = np.where(backing > 0, np.cumsum(words) <= room, words.sum() <= np.asarray(chip.weight_buffer_bytes))
-    return np.asarray(fits & (np.asarray(chip.weights_stay_on_chip) == 1))
+    return np.asarray(fits & ~layers.is_product & (np.asarray(chip.weights_stay_on_chip) == 1))
 
 
 def traffic(layers: LayerArrays, chip: Accelerator) -> Traffic:
     """Bytes moved by each layer, in the loop order of `dram_words` that needs less of DRAM.
 
     Outputs leave once; partial sums never leave the chip. DRAM bytes do not rise with either buffer or the backing.
+    The second operand of a product of activations is an input: read from DRAM or the backing if activations live
+    there, else straight from the buffer, never written again.
     """
     a, t = layers, tiles_of(layers, chip)
     home = activation_home(a, chip)
     outside_in, outside_out = a.from_input | (home == "dram"), a.to_output | (home == "dram")
     rooms = chip.weight_buffer_bytes / 2, chip.activation_buffer_bytes / 2  # the other half is being filled
-    entering = dram_words(a, t, chip.rows, chip.columns, rooms, outside_in, chip.dataflow)
-    inputs = np.where(home == "buffer", np.minimum(a.input_words, a.groups * a.m * a.k), entering.inputs)
+    from_dram = ~a.is_product | outside_in, outside_in
+    entering = dram_words(a, t, chip.rows, chip.columns, rooms, from_dram, chip.dataflow)
+    near = home == "buffer"
+    weights = np.where(a.is_product & near, a.groups * a.k * a.n, entering.weights)
+    inputs = np.where(near, np.minimum(a.input_words, a.groups * a.m * a.k), entering.inputs)
+    inputs = inputs + np.where(a.is_product, weights, 0.0)
     outputs = a.output_words.astype(np.float64)
     backed = home == "backing"
     sums = ACCUMULATOR_BYTES * t.sums.astype(np.float64)
     stays = resident_weights(a, chip, home)
     behind = stays & (np.asarray(chip.backing_bytes) > 0)
     return Traffic(
-        dram_weights=np.where(stays, 0.0, entering.weights),
+        dram_weights=np.where(stays | a.is_product, 0.0, weights),
         dram_inputs=np.where(outside_in, inputs, 0.0),
         dram_outputs=np.where(outside_out, outputs, 0.0),
         home_inputs=np.where(~outside_in & backed, inputs, 0.0),
         home_outputs=np.where(~outside_out & backed, outputs, 0.0),
-        home_weights=np.where(behind, entering.weights, 0.0),
+        home_weights=np.where(behind, weights, 0.0),
         buffer_inputs=t.buffer_inputs.astype(np.float64),
         buffer_weights=t.buffer_weights.astype(np.float64),
         buffer_outputs=outputs,

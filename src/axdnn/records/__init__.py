@@ -12,7 +12,7 @@ from axdnn.records.codec import (
     to_json,
     write_atomic,
 )
-from axdnn.records.cost import CostReport, LayerCost, Reading
+from axdnn.records.cost import CostReport, LayerCost, OperatorCost, Reading
 from axdnn.records.errors import (
     AmbiguousNameError,
     AxdnnError,
@@ -31,7 +31,7 @@ from axdnn.records.evaluation import Accuracy, Evaluation
 from axdnn.records.importance import LayerScores
 from axdnn.records.machine import cache_root, processor_name
 from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
-from axdnn.records.network import ExactOperator, Layer, Network
+from axdnn.records.network import ExactOperator, Layer, Network, OperatorKind
 from axdnn.records.study import GenerationResult, Study
 from axdnn.records.sweep import RooflineLayer, Sweep, SweepPoint
 
@@ -57,6 +57,8 @@ __all__ = [
     "MissingPackageError",
     "Multiplier",
     "Network",
+    "OperatorCost",
+    "OperatorKind",
     "OutputFolderError",
     "Reading",
     "Record",

@@ -10,7 +10,7 @@ from axdnn.report.console import (
     print_table,
     summary_text,
 )
-from axdnn.report.cost_tables import cost_energy_table, cost_layers_table, cost_totals_table
+from axdnn.report.cost_tables import cost_energy_table, cost_layers_table, cost_operators_table, cost_totals_table
 from axdnn.report.derived import same_task
 from axdnn.report.draw_multipliers import ParetoPoint, draw_error_maps, draw_pareto, front
 from axdnn.report.draw_profile import draw_profile
@@ -137,6 +137,7 @@ __all__ = [
     "comparison_text",
     "cost_energy_table",
     "cost_layers_table",
+    "cost_operators_table",
     "cost_totals_table",
     "curves",
     "draw_chosen",
