@@ -102,7 +102,7 @@ def estimate(
         raise InvalidInputError(f"--reading is for --cost-model streaming, but got {cost_model}, which has one reading")
     if multiplier is not None and assignment is not None:
         raise InvalidInputError("give --multiplier or --assignment, not both")
-    chip = load_accelerator(accelerator or "tpu_v4")
+    chip = load_accelerator("tpu_v4" if accelerator is None else accelerator)
     name = load_multiplier(multiplier or "exact").name
     found = load_record(GenerationResult, result_file(assignment)) if assignment is not None else None
 

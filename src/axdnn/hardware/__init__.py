@@ -1,6 +1,12 @@
 """Cost of a `Network` under an `Assignment` on an accelerator: closed forms over NumPy arrays. Loads no torch."""
 
-from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.accelerator import (
+    Accelerator,
+    accelerator_faults,
+    list_accelerators,
+    load_accelerator,
+    parse_accelerator,
+)
 from axdnn.hardware.array_counts import ArrayCounts, array_counts
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.dram import DramWords, buffered_words, flushed_words, usable_words
@@ -43,6 +49,7 @@ __all__ = [
     "Prices",
     "SosaPoint",
     "Timing",
+    "accelerator_faults",
     "allocate",
     "array_counts",
     "buffer_accesses",

@@ -87,17 +87,17 @@ def array_counts(
         InvalidInputError: a size out of range, a layer of more than 2^53 products, or words that do not go together.
     """
     _check(layers, rows, columns, sram_kb, pods)
-    g, sizes, array = layers.groups, (layers.m, layers.k, layers.n), (rows, columns)
-    p = place(*sizes, *array, dataflow)
-    once = cycles(*sizes, *array, dataflow, timing, pods)
+    g, shape = layers.groups, (layers.m, layers.k, layers.n, rows, columns)
+    p = place(*shape, dataflow)
+    once = cycles(*shape, dataflow, timing, pods)
     flush = timing == "scalesim3"
-    sram = buffer_accesses(*sizes, *array, dataflow, scalesim_slip=flush)
-    room_bytes = [1024 * kb for kb in sram_kb]
-    usable = int(usable_words(room_bytes[0])) if flush else room_bytes[0] // 2
+    sram = buffer_accesses(*shape, dataflow, scalesim_slip=flush)
+    ifmap, weights, ofmap = (1024 * kb for kb in sram_kb)
+    usable = int(usable_words(ifmap)) if flush else ifmap // 2
     if flush:
-        dram = flushed_words(*sizes, *array, dataflow, *room_bytes, layers.distinct_inputs)
+        dram = flushed_words(*shape, dataflow, ifmap, weights, ofmap, layers.distinct_inputs)
     else:
-        dram = buffered_words(*sizes, *array, dataflow, *room_bytes[:2], layers.distinct_inputs)
+        dram = buffered_words(*shape, dataflow, ifmap, weights, layers.distinct_inputs)
     macs, total = g * layers.m * layers.k * layers.n, g * once
     elements = rows * columns
     held = (p.spatial_rows * p.spatial_columns) / elements / p.folds

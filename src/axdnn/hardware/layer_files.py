@@ -117,7 +117,7 @@ def _touched(size: Ints, window: Ints, stride: Ints, places: Ints) -> Ints:
     """Values along an axis that any window covers; the last window may stick out."""
     last = (places - 1) * stride
     apart = (places - 1) * window + np.clip(size - last, 0, window)
-    return np.where(stride < window, np.minimum(size, last + window), apart)
+    return np.asarray(np.where(stride < window, np.minimum(size, last + window), apart))
 
 
 def _lines(path: str | os.PathLike[str]) -> tuple[list[tuple[int, list[str]]], list[str]]:
