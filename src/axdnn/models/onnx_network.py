@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def network_from_onnx(path: str | os.PathLike[str]) -> Network:
 
     Layers are Conv, ConvTranspose, Gemm and MatMul and their integer forms. They are named by their weights where these
     are called `NAME.weight`, else by the node's path. An addition or batch norm that alone follows a layer and adds
-    constants is its bias. Layers with the same weights and attributes are calls of one layer.
+    constants is its bias. Layers of one name, weights and attributes are calls of one layer.
 
     Args:
         path: of the file. The first axis of its inputs is the batch and becomes 1; the others must be fixed.
@@ -85,11 +86,15 @@ def _bias(graph: OnnxGraph, node: Any, readers: dict[str, list[Any]]) -> Any:
 
 
 def _identity(graph: OnnxGraph, node: Any) -> tuple[Any, ...]:
-    """What calls of one layer share; a product of activations is a layer each time."""
-    stored = tuple(name for name in node.input if name and name in graph.constants)
-    own = () if weight_of(graph, node) else (node.output[0],)
+    """What calls of one layer share; a product of activations is a layer each time.
+
+    Exporters may store the weights again for each call and number the calls: equal numbers under one name.
+    """
+    if not weight_of(graph, node):
+        return (node.output[0],)
+    stored = tuple(graph.contents.get(name, name) for name in node.input if name and name in graph.constants)
     attributes = tuple(sorted((a.name, a.SerializeToString()) for a in node.attribute))
-    return (node.op_type, stored, attributes, *own)
+    return (node.op_type, stored, attributes, re.sub(r"_[0-9]+(?=\.|$)", "", _name(graph, node)))
 
 
 def _together(calls: list[Layer]) -> Layer:

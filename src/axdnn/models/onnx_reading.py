@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections import Counter
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from axdnn.models.onnx_shapes import inferred, shapes_of
 from axdnn.records import InvalidInputError, MissingPackageError, UnsupportedOperatorError
 
 Shape = tuple[int, ...]
@@ -26,6 +28,7 @@ class OnnxGraph:
         constants: names of values that do not depend on the input.
         inputs, outputs: names.
         uses: how many nodes and outputs read a value.
+        contents: a hash of each stored tensor that is in the file.
     """
 
     nodes: tuple[Any, ...]
@@ -34,6 +37,7 @@ class OnnxGraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     uses: Counter[str]
+    contents: dict[str, str]
 
     def shape(self, value: str, node: Any) -> Shape:
         """Return the shape of a value that a node has.
@@ -73,7 +77,7 @@ def read_onnx(path: str | os.PathLike[str]) -> OnnxGraph:
     if find_spec("onnx") is None:
         raise MissingPackageError("reading ONNX files needs the package onnx: pip install axdnn[onnx]")
     import onnx
-    from onnx import inliner, shape_inference
+    from onnx import inliner
 
     where = os.fspath(path)
     try:
@@ -88,20 +92,21 @@ def read_onnx(path: str | os.PathLike[str]) -> OnnxGraph:
         model = inliner.inline_local_functions(model)
     _check_operators(model.graph, where)
     inputs = _fix_batch(model.graph, where)
-    try:
-        graph = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
-    except Exception as error:  # InferenceError and what onnx's checks raise
-        raise InvalidInputError(f"{where}: the shapes do not fit together for a batch of one: {error}") from error
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        sizes = value.type.tensor_type.shape.dim
-        if value.type.tensor_type.HasField("shape") and all(size.HasField("dim_value") for size in sizes):
-            shapes[value.name] = tuple(size.dim_value for size in sizes)
+    graph = inferred(model, where)
+    shapes = shapes_of(graph)
     constants = _constants(graph)
     nodes = tuple(node for node in graph.node if any(out not in constants for out in node.output))
     outputs = tuple(value.name for value in graph.output)
     uses = Counter(name for node in nodes for name in node.input) + Counter(outputs)
-    return OnnxGraph(nodes, shapes, constants, inputs, outputs, uses)
+    contents = {tensor.name: _hash(tensor) for tensor in graph.initializer if not tensor.external_data}
+    return OnnxGraph(nodes, shapes, constants, inputs, outputs, uses, contents)
+
+
+def _hash(tensor: Any) -> str:
+    bare = type(tensor)()
+    bare.CopyFrom(tensor)
+    bare.ClearField("name")
+    return hashlib.sha256(bare.SerializeToString()).hexdigest()
 
 
 def _check_operators(graph: Any, where: str) -> None:
