@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/hardware.py [--scalesim PYTHON]
 
-Times cycles, buffer and DRAM words of random layers on random arrays, each layer-configuration a layer on an array in a
-dataflow, all of them in NumPy arrays; the median of some repeats. With `--scalesim`, the Python of an environment that
-has scalesim 3.0.0 (and numpy below 2.4, which it needs), that tool runs a few small layers: its time without starting
-Python, for as many layer-configurations a second, and the columns of its reports in which the closed forms differ.
-Writes benchmarks/results/hardware.json.
+A layer-configuration is a layer on an array in a dataflow. Times cycles, buffer and DRAM words of a few small layers on
+a few arrays, repeated in NumPy arrays so that a call has many of them; the median of some runs. With `--scalesim`, the
+Python of an environment that has scalesim 3.0.0 (and numpy below 2.4, which it needs), that tool runs the same layers
+once: its time without starting Python, and in how many rows each column of its reports differs from the closed forms.
+The tool's time grows with the layer, the closed forms' does not. Writes benchmarks/results/hardware.json.
 """
 
 from __future__ import annotations
@@ -116,17 +116,21 @@ def main() -> None:
 
 
 def closed_forms(count: int, repeats: int) -> dict[str, Any]:
-    """Layer-configurations a second, a third of them in each dataflow, in one process."""
-    random = np.random.default_rng(0)
-    m, k, n = (random.integers(1, 4096, count // len(FLOWS)) for _ in range(3))
-    rows, columns = (2 ** random.integers(3, 9, len(m)) for _ in range(2))
-    size = 1024 * random.integers(1, 512, len(m))
+    """Layer-configurations a second, of the layers and arrays below over and over, in one process."""
+    with tempfile.TemporaryDirectory() as name:
+        layers = read_topology_csv(topology(Path(name)))
+    times = max(count // (len(FLOWS) * len(LAYERS) * len(ARRAYS)), 1)
+    m, k, n, distinct = (
+        np.tile(np.repeat(x, len(ARRAYS)), times) for x in (layers.m, layers.k, layers.n, layers.distinct_inputs)
+    )
+    rows, columns, kb = (np.tile(x, times * len(LAYERS)) for x in np.array(ARRAYS).T)
+    size = 1024 * kb
 
     def all_counts() -> None:
         for flow in FLOWS:
             cycles(m, k, n, rows, columns, flow, "scalesim3")
             buffer_accesses(m, k, n, rows, columns, flow, scalesim_slip=True)
-            flushed_words(m, k, n, rows, columns, flow, size, size, size)
+            flushed_words(m, k, n, rows, columns, flow, size, size, size, distinct)
 
     def only_cycles() -> None:
         for flow in FLOWS:
@@ -138,6 +142,14 @@ def closed_forms(count: int, repeats: int) -> dict[str, Any]:
         "layer_configurations_s": done / seconds(all_counts, repeats),
         "cycles_alone_s": done / seconds(only_cycles, repeats),
     }
+
+
+def topology(folder: Path) -> Path:
+    """Write the layers as the tool reads them."""
+    path = folder / "layers.csv"
+    head = "name,ifmap_h,ifmap_w,filt_h,filt_w,channels,filters,stride,\n"
+    path.write_text(head + "".join(f"{layer},\n" for layer in LAYERS))
+    return path
 
 
 def seconds(function: Callable[[], None], repeats: int) -> float:
@@ -155,8 +167,7 @@ def tool(python: str, counts: Path | None) -> dict[str, Any]:
     runs = {f"{flow}_{r}x{c}_{kb}": (flow, r, c, kb) for flow in FLOWS for r, c, kb in ARRAYS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        head = "name,ifmap_h,ifmap_w,filt_h,filt_w,channels,filters,stride,\n"
-        (folder / "layers.csv").write_text(head + "".join(f"{layer},\n" for layer in LAYERS))
+        layers = read_topology_csv(topology(folder))
         (folder / "layout.csv").write_text("name,\n")
         for run, (flow, r, c, kb) in runs.items():
             config = CONFIG.format(name=run, rows=r, columns=c, kb=kb, flow=flow)
@@ -167,7 +178,6 @@ def tool(python: str, counts: Path | None) -> dict[str, Any]:
         if done.returncode:
             raise SystemExit(f"scalesim failed: {done.stderr[-2000:]}")
         found = json.loads(done.stdout.splitlines()[-1])
-        layers = read_topology_csv(folder / "layers.csv")
     differ = dict.fromkeys(COLUMNS, 0)
     rows = []
     for run, (flow, r, c, kb) in runs.items():

@@ -120,6 +120,37 @@ def test_products_on_either_side(tmp_path: Path) -> None:
     assert [o.operator for o in network.exact_operators] == ["Add", "Flatten"]
 
 
+def test_integer_operators(tmp_path: Path) -> None:
+    quant = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"])]
+    scales = ("s", "z", "w", "s", "zw", "s", "z")
+    quant += [
+        helper.make_node("QLinearConv", ["q", *scales], ["c"], name="/conv/Conv", group=2),
+        helper.make_node("Reshape", ["c", "flat"], ["d"]),
+        helper.make_node("MatMulInteger", ["d", "v"], ["e"], name="/fc/MatMul"),
+        helper.make_node("Cast", ["e"], ["y"], to=FLOAT),
+    ]
+    numbers = {
+        "s": np.float32(1), "z": np.uint8(0), "zw": np.int8(0), "w": np.ones((6, 2, 3, 3), np.int8),
+        "v": np.ones((6 * 16, 10), np.int8), "flat": np.array([1, -1]),
+    }  # fmt: skip
+    path = written(tmp_path / "x.onnx", quant, ("b", 4, 6, 6))
+    model = onnx.load(path)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v), n) for n, v in numbers.items())
+    path.write_bytes(model.SerializeToString())
+    assert sizes(network_from_onnx(path)) == [
+        ("conv", "conv2d", 16, 18, 3, 2, False),
+        ("fc", "linear", 1, 96, 10, 1, False),
+    ]
+
+
+def test_weights_beside_the_file_are_not_needed(tmp_path: Path) -> None:
+    path = exported(build_model("lenet5", 1, 10, 28), (1, 28, 28), tmp_path / "lenet5.onnx")
+    told = network_from_onnx(path)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=1000)
+    (tmp_path / "weights.bin").unlink()
+    assert network_from_onnx(path) == told
+
+
 def test_padding_that_the_operator_chooses(tmp_path: Path) -> None:
     node = helper.make_node("Conv", ["x", "c.weight"], ["y"], auto_pad="SAME_UPPER", strides=[2, 2])
     network = network_from_onnx(written(tmp_path / "x.onnx", [node], (4, 3, 9, 8), **{"c.weight": (8, 3, 3, 3)}))

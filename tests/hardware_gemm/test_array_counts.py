@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -101,3 +104,13 @@ def test_largest_sizes_do_not_overflow():
 def test_wrong_sizes_and_words(change, said):
     with pytest.raises(InvalidInputError, match=said):
         array_counts(**{"layers": made((1, 2, 3, 1)), "rows": 8, "columns": 8, **change})
+
+
+def test_the_committed_benchmark_found_the_tool_equal():
+    """All but inputs of convolutions that do not fit; and it says how many times faster the closed forms are."""
+    report = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "hardware.json").read_text())
+    differ = report["scalesim"]["rows_that_differ"]
+    assert {key for key, rows in differ.items() if rows} == {"dram_ifmap_reads"}
+    ours, tool = (report[key]["layer_configurations_s"] for key in ("closed_forms", "scalesim"))
+    assert report["ratio"] == pytest.approx(ours / tool, rel=1e-12)
+    assert ours > 1e6
