@@ -1,6 +1,8 @@
-"""`axdnn accelerators list` and `axdnn accelerators show`."""
+"""`axdnn accelerators list`, `show` and `validate`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import typer
 
@@ -48,3 +50,27 @@ def show(
     rows = tuple((path, *text.split("; ", 1)) for path, text in accelerator.sources.items())
     columns = (Column("parameter", "parameter"), Column("value", "value"), Column("source", "source"))
     show_table(Table(accelerator.name, columns, rows, (accelerator.description,)), format)
+
+
+@app.command()
+def validate(files: list[Path] = typer.Argument(help="YAML files of accelerators.")) -> None:
+    """Check accelerator files: one line for each fault, with file, key and what is allowed; exit code 2 on faults."""
+    from axdnn.hardware import accelerator_faults, parse_accelerator
+
+    valid = True
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            faults = [f"cannot read the accelerator file {file}: {error}"]
+        else:
+            faults = accelerator_faults(text, str(file))
+        for fault in faults:
+            typer.echo(f"error: {' '.join(fault.split())}", err=True)
+        if faults:
+            valid = False
+        else:
+            chip = parse_accelerator(text, str(file))
+            typer.echo(f"{file}: valid ({chip.name}: {chip.pods} pods of {chip.rows} x {chip.columns})")
+    if not valid:
+        raise typer.Exit(2)

@@ -1,13 +1,22 @@
 """Cost of a `Network` under an `Assignment` on an accelerator: closed forms over NumPy arrays. Loads no torch."""
 
-from axdnn.hardware.accelerator import Accelerator, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.accelerator import (
+    Accelerator,
+    accelerator_faults,
+    list_accelerators,
+    load_accelerator,
+    parse_accelerator,
+)
+from axdnn.hardware.array_counts import ArrayCounts, array_counts
 from axdnn.hardware.bank import ArrayBank, BankArray
 from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
+from axdnn.hardware.dram import DramWords, buffered_words, flushed_words, usable_words
 from axdnn.hardware.estimate import estimate
 from axdnn.hardware.explaining import Explained, explain_layer
 from axdnn.hardware.interface import Machine, exact_assignment
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
+from axdnn.hardware.layer_files import GemmLayers, read_gemm_csv, read_topology_csv
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
 from axdnn.hardware.operators import priced_operators, requantisations
 from axdnn.hardware.paper_equations import PaperConstants
@@ -47,13 +56,16 @@ __all__ = [
     "PAPER_MODEL",
     "Accelerator",
     "ArrayBank",
+    "ArrayCounts",
     "BankArray",
     "BufferAccesses",
     "Chips",
     "CostTable",
     "Costs",
     "Dataflow",
+    "DramWords",
     "Explained",
+    "GemmLayers",
     "LayerArrays",
     "Machine",
     "OperatorArrays",
@@ -63,9 +75,12 @@ __all__ = [
     "SosaPoint",
     "Timing",
     "VectorUnit",
+    "accelerator_faults",
     "allocate",
+    "array_counts",
     "batched",
     "buffer_accesses",
+    "buffered_words",
     "compositions",
     "cost_table",
     "cycles",
@@ -74,6 +89,7 @@ __all__ = [
     "exact_figures",
     "exact_terms",
     "explain_layer",
+    "flushed_words",
     "hull_allocation",
     "layer_arrays",
     "list_accelerators",
@@ -87,12 +103,15 @@ __all__ = [
     "place",
     "price_chips",
     "priced_operators",
+    "read_gemm_csv",
+    "read_topology_csv",
     "requantisations",
     "sosa_point",
     "sweep",
     "term_counts",
     "thinned",
     "undominated",
+    "usable_words",
     "utilisation",
     "vector_sources",
     "vector_unit",

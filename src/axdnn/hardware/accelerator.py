@@ -13,7 +13,14 @@ import msgspec
 import yaml
 
 from axdnn.hardware.interface import exact_assignment, one_or_all, pairs
-from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, check_keys, check_together, read_entry
+from axdnn.hardware.parameters import (
+    OPTIONAL,
+    PARAMETERS,
+    entry_faults,
+    key_faults,
+    read_entry,
+    together_faults,
+)
 from axdnn.hardware.systolic import Dataflow, Timing
 from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network, unknown_name
 
@@ -162,27 +169,51 @@ def parse_accelerator(text: str, where: str) -> Accelerator:
     """Read an accelerator from YAML text; `where` names the file in errors.
 
     Raises:
-        InvalidInputError: not YAML, or a missing, unknown or illegal entry.
+        InvalidInputError: not YAML, or a missing, unknown or illegal entry; the message names all faults.
     """
+    faults, found = _read(text, where)
+    if faults:
+        raise InvalidInputError("; ".join(faults))
+    return msgspec.convert(found, Accelerator)
+
+
+def accelerator_faults(text: str, where: str) -> list[str]:
+    """Return everything that is wrong with the YAML text of an accelerator, a sentence each; none if it is valid.
+
+    A section that is missing or no mapping is one fault, and what would stand in it is not looked at.
+
+    Args:
+        text: of the file.
+        where: names the file in the sentences.
+    """
+    return _read(text, where)[0]
+
+
+def _read(text: str, where: str) -> tuple[list[str], dict[str, Any]]:
+    """Return all faults, and the fields of the accelerator as far as they are legal."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"{where} must be YAML, but: {error}") from error
+        return [f"{where} must be YAML, but: {error}"], {}
     if not isinstance(data, Mapping):
-        raise InvalidInputError(f"{where} must hold a mapping of sections, but got {type(data).__name__}")
-    check_keys(data, where)
-    labels = {key: data.get(key) for key in ("name", "description")}
+        return [f"{where} must hold a mapping of sections, but got {type(data).__name__}"], {}
+    faults = key_faults(data, where)
+    labels = {key: data[key] for key in ("name", "description") if key in data}
     for key, value in labels.items():
         if not isinstance(value, str) or not value.strip():
-            raise InvalidInputError(f"{where}: `{key}` must be a text, but got {value!r}")
+            faults.append(f"{where}: `{key}` must be a text, but got {value!r}")
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for parameter in (*PARAMETERS, *OPTIONAL):
         section, key = parameter.path.split(".")
-        if key in data[section] or parameter in PARAMETERS:
-            values[parameter.field], sources[parameter.path] = read_entry(data[section][key], parameter, where)
-    check_together(values, where)
-    return msgspec.convert({**labels, **values, "sources": sources}, Accelerator)
+        entries = data.get(section)
+        if not isinstance(entries, Mapping) or key not in entries:
+            continue
+        if wrong := entry_faults(entries[key], parameter, where):
+            faults += wrong
+        else:
+            values[parameter.field], sources[parameter.path] = read_entry(entries[key], parameter)
+    return faults + together_faults(values, where), {**labels, **values, "sources": sources}
 
 
 def _designs() -> Any:

@@ -60,8 +60,8 @@ def tiling(layers: LayerArrays, rows: IntLike, columns: IntLike, strip: IntLike,
     return Tiling(g * down * across, streamed, strips, across, outputs * down, kept, *buffers)
 
 
-class DramWords(NamedTuple):
-    """Words that enter the buffers: weights and inputs."""
+class Entering(NamedTuple):
+    """Words that enter the buffers from outside."""
 
     weights: Floats
     inputs: Floats
@@ -75,7 +75,7 @@ def dram_words(
     rooms: tuple[npt.ArrayLike, npt.ArrayLike],
     from_dram: tuple[Flags, Flags],
     dataflow: Dataflow,
-) -> DramWords:
+) -> Entering:
     """Words that enter the buffers in the better of two loop orders, group after group.
 
     Tiles across outside (`across`), or strips of the stream outside (`along`; `os`: tiles down). An operand is read
@@ -117,4 +117,4 @@ def dram_words(
     counts_w, counts_i = from_dram
     first, second = (np.where(counts_w, w, 0) + np.where(counts_i, i, 0) for w, i in (across, along))
     use = (second < first) | ((second == first) & (along[1] < across[1]))
-    return DramWords(np.where(use, along[0], across[0]), np.where(use, along[1], across[1]))
+    return Entering(np.where(use, along[0], across[0]), np.where(use, along[1], across[1]))

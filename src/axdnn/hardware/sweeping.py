@@ -14,7 +14,7 @@ from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.batching import batched
 from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.hardware.many_chips import Costs, price_chips
-from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, UNITS, Parameter, read_entry
+from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, UNITS, Parameter, entry_faults, read_entry
 from axdnn.hardware.traffic import traffic
 from axdnn.records import (
     Coding,
@@ -135,7 +135,10 @@ def _changes(key: str, value: Any) -> tuple[dict[str, float | str], dict[str, An
         unit = tail.strip() or unit
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    si, _ = read_entry({"value": number, "unit": unit, "source": "swept"}, parameter, "sweep")
+    entry = {"value": number, "unit": unit, "source": "swept"}
+    if faults := entry_faults(entry, parameter, "sweep"):
+        raise InvalidInputError("; ".join(faults))
+    si, _ = read_entry(entry, parameter)
     return {parameter.path: _shown(si, parameter)}, {parameter.field: si}
 
 
