@@ -185,7 +185,9 @@ def test_digital_macro_rises_steeper_than_its_fit(shared_folder):
 def test_regular_macro_without_the_structure_of_a_chip(shared_folder, record_property):
     """What `sram_macro` alone says of three chips, at full activity: within a factor of five, no closer."""
     macros = {
-        "AIMC1": sram_macro("aimc", 1024, 512, activation_bits=7, weight_bits=2, bits_per_cycle=7, adc_bits=6, vdd_v=0.8),
+        "AIMC1": sram_macro(
+            "aimc", 1024, 512, activation_bits=7, weight_bits=2, bits_per_cycle=7, adc_bits=6, vdd_v=0.8
+        ),
         "DIMC1": sram_macro("dimc", 32, 6, banks=64, bits_per_cycle=2),
         "AIMC2": sram_macro("aimc", 16, 12, banks=4, bits_per_cycle=2, adc_bits=5),
     }

@@ -36,9 +36,7 @@ def constants(table: str) -> MappingProxyType[str, Constant]:
         raise unknown_name("table of constants", table, TABLES)
     path = resources.files("axdnn.hardware.imc") / "data" / f"{table}.csv"
     rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-    read = [
-        Constant(r["name"], float(r["value"]), r["unit"], r["node_nm"], r["voltage_v"], r["source"]) for r in rows
-    ]
+    read = [Constant(r["name"], float(r["value"]), r["unit"], r["node_nm"], r["voltage_v"], r["source"]) for r in rows]
     return MappingProxyType({row.name: row for row in read})
 
 

@@ -97,7 +97,7 @@ def tree_adders(inputs: Number, bits: Number) -> Floats:
 
 
 def place_value_adders(inputs: Number, bits: Number) -> Floats:
-    """Full adders of a tree that sums `inputs` numbers of `bits` bits, each shifted by one bit more; 0 for one input."""
+    """Full adders of a tree that sums `inputs` numbers of `bits` bits, each shifted one bit further; 0 for one."""
     n, b = floats(inputs), floats(bits)
     return floats(np.where(n > 1, b * (n - 1) + n * (np.log2(n) - 0.5), 0.0))
 

@@ -44,7 +44,7 @@ class VoltageFit(NamedTuple):
     def _checked(self, vdd_v: Number) -> Floats:
         v = floats(vdd_v)
         if not bool(np.all((v >= self.low_v) & (v <= self.high_v))):
-            raise InvalidInputError(f"{self.low_v} <= vdd_v <= {self.high_v} must hold for this fit, but got {vdd_v}")
+            raise InvalidInputError(f"{self.low_v} <= vdd_v <= {self.high_v} must hold for this fit, but got {vdd_v!r}")
         return v
 
 
@@ -63,8 +63,14 @@ def voltage_fit(name: str) -> VoltageFit:
         raise unknown_name("voltage fit", name, voltage_fits())
     rows = constants("voltage_fits")
     low, high = (float(v) for v in rows[f"{name}.reference"].voltage_v.split(" to "))
-    keys = ("reference", "energy_exponent", "fixed_delay", "delay_exponent")
-    return VoltageFit(*(rows[f"{name}.{key}"].value for key in keys), low, high)
+    return VoltageFit(
+        reference_v=rows[f"{name}.reference"].value,
+        energy_exponent=rows[f"{name}.energy_exponent"].value,
+        fixed_delay=rows[f"{name}.fixed_delay"].value,
+        delay_exponent=rows[f"{name}.delay_exponent"].value,
+        low_v=low,
+        high_v=high,
+    )
 
 
 def alpha_power_delay(vdd_v: Number, reference_v: float) -> Floats:
@@ -78,5 +84,5 @@ def alpha_power_delay(vdd_v: Number, reference_v: float) -> Floats:
     g, v = values("gates_28nm"), floats(vdd_v)
     threshold, exponent = g["threshold_voltage"], g["velocity_exponent"]
     if not bool(np.all(v > threshold)):
-        raise InvalidInputError(f"`vdd_v` must be above the threshold of {threshold} V, but got {vdd_v}")
+        raise InvalidInputError(f"`vdd_v` must be above the threshold of {threshold} V, but got {vdd_v!r}")
     return floats((v / reference_v) * ((reference_v - threshold) / (v - threshold)) ** exponent)
