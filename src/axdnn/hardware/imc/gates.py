@@ -26,7 +26,7 @@ def at_least(name: str, value: Number, low: float) -> Floats:
     """The value as doubles, refused where it is below `low` or not a number."""
     array = floats(value)
     if not bool(np.all(array >= low)):
-        raise InvalidInputError(f"`{name}` >= {low:g} must hold, but got {np.nanmin(array):g}")
+        raise InvalidInputError(f"`{name}` >= {low:g} must hold, but got {np.min(array):g}")
     return array
 
 

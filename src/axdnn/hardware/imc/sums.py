@@ -43,7 +43,8 @@ def analogue_sums(
         activation_bits: width of activations.
         weight_bits: width of weights.
         full_scale: largest sum that the converter tells apart; default: the largest that `rows` can give. A level
-            is never finer than one unit of a sum, so enough bits lose nothing.
+            is never finer than one unit of a sum, so enough bits lose nothing. `2^adc_bits - 1` reads small sums
+            exactly and clips large ones, which is often better where a bit is missing.
         noise: standard deviation of Gaussian noise on each sum, in units of a sum.
         seed: of the noise.
 
@@ -57,7 +58,12 @@ def analogue_sums(
     x, w = np.asarray(x_codes), np.asarray(w_codes)
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
         raise InvalidInputError(f"`x_codes` (m, k) and `w_codes` (k, n) must join, but got {x.shape} and {w.shape}")
-    sizes = {"rows": rows, "bits_per_cycle": bits_per_cycle, "cell_bits": cell_bits, "adc_bits": adc_bits or 1}
+    sizes = {
+        "rows": rows,
+        "bits_per_cycle": bits_per_cycle,
+        "cell_bits": cell_bits,
+        "adc_bits": 1 if adc_bits is None else adc_bits,
+    }
     for name, value in sizes.items():
         if value < 1:
             raise InvalidInputError(f"`{name}` >= 1 must hold, but got {value}")
