@@ -60,7 +60,7 @@ def test_every_fault_is_named_together():
     for part in (
         "`array.rows` is missing", "unknown key `array.colums`", "`array.columns` is missing",
         "`adc.bits.value` must be a whole number in 1..16 bit, but got 8.5", "`adc.model.value` must be one of",
-        "`energy.write.unit` must be one of J, pJ, fJ, but got 'mJ'", "`cell.read_voltage.source`", "`timing.read` must",
+        "`energy.write.unit` must be one of J, pJ, fJ, but got", "`cell.read_voltage.source`", "`timing.read` must",
         "`input_bits` must be at most `activation_bits` = 8", "unknown section `extras`",
     ):  # fmt: skip
         assert part in text
@@ -80,10 +80,11 @@ def test_broken_files(text, match):
         parse_imc_chip(text, "mine.yaml")
 
 
-def test_columns_must_hold_whole_weights():
+def test_sram_macros_hold_whole_weights_at_28_nm():
     data = data_of("sram_cim")
     data["array"]["columns"]["value"] = 100
-    with pytest.raises(InvalidInputError, match="multiple of `weight_bits` = 8"):
+    data["array"]["node"]["value"] = 22
+    with pytest.raises(InvalidInputError, match=r"(?s)multiple of `weight_bits` = 8.*`node_nm` must be 28"):
         parse_imc_chip(yaml.safe_dump(data), "mine.yaml")
 
 

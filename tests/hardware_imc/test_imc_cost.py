@@ -216,6 +216,10 @@ def test_illegal_networks(product, network_of):
         imc_cost(network_of(product("bad", 1, 0, 1)), "isaac")
     with pytest.raises(InvalidInputError, match="multiple of `weight_bits`"):
         imc_cost(network_of(product("one", 1, 1, 1)), SRAM, vary={"columns": [256, 100]})
+    with pytest.raises(InvalidInputError, match="`node_nm` must be 28"):
+        imc_cost(network_of(product("one", 1, 1, 1)), SRAM, vary={"node_nm": 22})
+    with pytest.raises(UnknownNameError, match="vdd_v"):
+        imc_cost(network_of(product("one", 1, 1, 1)), ISAAC, vary={"vdd_v": 0.8})
 
 
 def test_a_million_macros_a_second(mixed):

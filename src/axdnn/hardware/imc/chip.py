@@ -24,7 +24,8 @@ class ImcChip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         arrays, rows, columns: `arrays` of `rows x columns` cells.
         activation_bits, weight_bits, output_bits: widths of what is computed; input_bits: bits a row gets in a step.
         reload: 1 = weights that do not fit are written in every inference, 0 = such a network is infeasible.
-        node_nm, vdd_v: technology and supply; the supply prices SRAM kinds, resistive parts are at their own.
+        node_nm: technology; scales the ADC models of resistive chips, 28 for SRAM kinds.
+        vdd_v: supply of SRAM kinds; parts of resistive chips are given at their own.
         write_row_s, parallel_writes: time to write a row, and arrays that are written at once.
         write_j: energy to write a cell.
         accumulate_j: a 32-bit addition that joins sums of two row tiles.
@@ -57,7 +58,6 @@ class ImcChip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_bits: int
     reload: int
     node_nm: float
-    vdd_v: float
     write_row_s: float
     parallel_writes: int
     buffer_bandwidth_b_s: float
@@ -71,6 +71,7 @@ class ImcChip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     interconnect_m2: float
     array_leakage_w: float
     shared_leakage_w: float
+    vdd_v: float = 0.9
     adc_bits: int = 1
     cell_bits: int = 1
     cells_per_slice: int = 1

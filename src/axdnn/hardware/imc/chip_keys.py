@@ -30,7 +30,6 @@ COMMON = (
     Parameter("array.input_bits", "input_bits", "bits", 1, 16, True),
     Parameter("array.reload", "reload", "count", 0, 1, True),
     Parameter("array.node", "node_nm", "length", 1, 250),
-    Parameter("array.supply", "vdd_v", "voltage", 0.4, 5),
     Parameter("timing.write_row", "write_row_s", "time", 0, 1),
     Parameter("timing.parallel_writes", "parallel_writes", "count", 1, 1e7, True),
     Parameter("memory.buffer_bandwidth", "buffer_bandwidth_b_s", "bandwidth", 1, 1e18),
@@ -48,6 +47,8 @@ COMMON = (
 """Keys of every file."""
 ADC = (Parameter("adc.bits", "adc_bits", "bits", 1, 16, True),)
 """Keys of chips with converters."""
+SUPPLY = (Parameter("array.supply", "vdd_v", "voltage", 0.4, 1.5),)
+"""Keys of SRAM kinds, which take all else from the closed form."""
 RESISTIVE = (
     Parameter("array.cell_bits", "cell_bits", "bits", 1, 8, True),
     Parameter("array.cells_per_slice", "cells_per_slice", "count", 1, 2, True),
@@ -73,12 +74,14 @@ RESISTIVE = (
     Parameter("area.sample", "sample_m2", "area", 0, 1),
     Parameter("area.shift_add", "shift_add_m2", "area", 0, 1),
 )
-"""Further keys of resistive chips; SRAM kinds take these costs from the closed form."""
+"""Further keys of resistive chips."""
+SRAM_NODE_NM = 28
+"""Node of the closed form of SRAM macros."""
 
 
 def keys_of(kind: str) -> tuple[Parameter, ...]:
     """Keys of a file of this kind."""
-    return COMMON + {"resistive": ADC + RESISTIVE, "aimc": ADC, "dimc": ()}[kind]
+    return COMMON + {"resistive": ADC + RESISTIVE, "aimc": ADC + SUPPLY, "dimc": SUPPLY}[kind]
 
 
 def read_chip(data: Any) -> tuple[dict[str, Any], dict[str, str], list[str]]:
@@ -171,4 +174,6 @@ def _together(fields: Mapping[str, Any]) -> list[str]:
     columns, bits = fields.get("columns", 0), fields.get("weight_bits", 1)
     if fields["kind"] != "resistive" and columns % bits:
         faults.append(f"`columns` must be a multiple of `weight_bits` = {bits} in an SRAM macro, but got {columns}")
+    if fields["kind"] != "resistive" and fields.get("node_nm", SRAM_NODE_NM) != SRAM_NODE_NM:
+        faults.append(f"`node_nm` must be {SRAM_NODE_NM} in an SRAM macro: its closed form knows no other node")
     return faults

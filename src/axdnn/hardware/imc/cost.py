@@ -1,6 +1,8 @@
 """`imc_cost`: energy by component, latency, arrays and area of a network on a chip of in-memory arrays.
 
-Vectorised over layers, and over any number of candidate parameter values at once.
+Vectorised over layers, and over any number of candidate parameter values at once. Layers run one after the other at
+batch 1. Not in it: a limit of the buffer's size, activations that go off the chip, wires within an array (voltage
+drop), operators that do not multiply, and write-verify loops beyond what a chip's file says.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from axdnn.hardware.imc.array_costs import ArrayCosts, Parameters, adc_of
 from axdnn.hardware.imc.chip import ImcChip
-from axdnn.hardware.imc.chip_keys import keys_of
+from axdnn.hardware.imc.chip_keys import SRAM_NODE_NM, keys_of
 from axdnn.hardware.imc.converters import lossless_adc_bits
 from axdnn.hardware.imc.gates import Floats, floats
 from axdnn.hardware.imc.mapping import Ints, Placement, Residency, Shapes, up
@@ -96,6 +96,8 @@ def _check_together(kind: str, p: Parameters) -> None:
             f"`columns` must be a multiple of `weight_bits` in an SRAM macro, but got {p['columns'].ravel()}, "
             f"{p['weight_bits'].ravel()}"
         )
+    if kind != "resistive" and bool(np.any(p["node_nm"] != SRAM_NODE_NM)):
+        raise InvalidInputError(f"`node_nm` must be {SRAM_NODE_NM} in an SRAM macro, but got {p['node_nm'].ravel()}")
 
 
 def layer_bytes(layout: Layout, p: Parameters) -> Bytes:
