@@ -209,6 +209,11 @@ def test_illegal_questions(args, error, match, mixed):
         imc_cost(mixed, ISAAC, **args)
 
 
+def test_a_survey_converter_needs_time(mixed):
+    with pytest.raises(InvalidInputError, match="`convert_bit_s` > 0"):
+        imc_cost(mixed, ISAAC.replace(adc_model="survey", convert_bit_s=0.0))
+
+
 def test_illegal_networks(product, network_of):
     with pytest.raises(InvalidInputError, match="at least one layer"):
         imc_cost(network_of(), "isaac")

@@ -14,6 +14,7 @@ from axdnn.hardware.imc.converters import Adc, sar_adc, survey_adc
 from axdnn.hardware.imc.gates import Floats, floats
 from axdnn.hardware.imc.macro import REFERENCE_V, MacroKind, adder_counts, clock_s
 from axdnn.hardware.imc.voltage import alpha_power_delay
+from axdnn.records import InvalidInputError
 
 Parameters = Mapping[str, Floats]
 """Fields of a chip in SI units; arrays of shape `(candidates..., 1)`."""
@@ -58,12 +59,14 @@ def adc_of(p: Parameters, model: str) -> Adc:
     """The converter of a resistive chip.
 
     Raises:
-        InvalidInputError: bits that the model does not know.
+        InvalidInputError: bits that the model does not know, or a survey's converter that takes no time.
     """
     bits = p["adc_bits"]
     if model == "sar_table":
         return sar_adc(bits, p["node_nm"])
     if model == "survey":
+        if not bool(np.all(p["convert_bit_s"] > 0)):
+            raise InvalidInputError("`convert_bit_s` > 0 must hold for the ADC model `survey`, which prices speed")
         return survey_adc(bits, p["node_nm"], 1 / (p["convert_bit_s"] * bits))
     return Adc(floats(bits * p["adc_bit_j"]), floats(p["adc_m2"]))
 
