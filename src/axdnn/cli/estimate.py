@@ -68,10 +68,11 @@ def estimate(
 
     With --gemm-csv or --topology-csv: cycles, buffer and DRAM words of one systolic array, by layer.
     """
-    from axdnn.hardware import load_accelerator
+    from axdnn.hardware import Accelerator, load_machine
     from axdnn.multipliers import load_multiplier
     from axdnn.records import (
         Assignment,
+        CostReport,
         GenerationResult,
         InvalidInputError,
         load_record,
@@ -107,7 +108,14 @@ def estimate(
         )
     if multiplier is not None and assignment is not None:
         raise InvalidInputError("give --multiplier or --assignment, not both")
-    chip = load_accelerator("tpu_v4" if accelerator is None else accelerator)
+    chip = load_machine("tpu_v4" if accelerator is None else accelerator)
+    if not isinstance(chip, Accelerator):
+        of_pods = {"--multiplier": multiplier, "--assignment": assignment, "--reading": reading}
+        _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
+        if cost_model != "streaming":
+            raise InvalidInputError(
+                f"--cost-model must be left out beside --accelerator {chip.name}, which has its own"
+            )
     name = load_multiplier(multiplier or "exact").name
     found = load_record(GenerationResult, result_file(assignment)) if assignment is not None else None
 
@@ -130,7 +138,11 @@ def estimate(
         left_out = found.chosen.assignment
         chosen = Assignment(multipliers=found.assignment, skip=left_out.skip, absent=left_out.absent)
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
-    if cost_model == "streaming":
+    if not isinstance(chip, Accelerator):
+        priced = chip.cost(network, batch=batch)
+        assert isinstance(priced, CostReport)
+        report = priced
+    elif cost_model == "streaming":
         report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable",  # type: ignore[arg-type]
                        batch=batch)  # fmt: skip
     else:

@@ -17,6 +17,7 @@ from axdnn.hardware.explaining import Explained, explain_layer
 from axdnn.hardware.interface import Machine, exact_assignment
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.layer_files import GemmLayers, read_gemm_csv, read_topology_csv
+from axdnn.hardware.machines import list_machines, load_machine, machine_faults
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
 from axdnn.hardware.operators import priced_operators, requantisations
 from axdnn.hardware.paper_equations import PaperConstants
@@ -93,7 +94,10 @@ __all__ = [
     "hull_allocation",
     "layer_arrays",
     "list_accelerators",
+    "list_machines",
     "load_accelerator",
+    "load_machine",
+    "machine_faults",
     "mapping_efficiency",
     "operator_costs",
     "paper_energy_j",

@@ -41,6 +41,9 @@ def cost_layers_table(report: CostReport) -> Table:
          x.area_m2) for x in report.layers
     ]  # fmt: skip
     dropped = set() if report.area_m2 else set(UNMODELLED)  # a model of energy alone
+    if not any(x.cycles for x in report.layers):  # not clocked: arrays in memory
+        dropped |= {"cycles", "area_m2"}
+        columns[2] = Column("arrays", "arrays", "count")
     same = {}
     for i, column in enumerate(columns):
         if column.key in SAID_ONCE and column.key not in dropped and len(rows) > 1 and len({r[i] for r in rows}) == 1:
@@ -73,7 +76,7 @@ def cost_totals_table(report: CostReport) -> Table:
     """Return the totals, with breakdowns of memory and area, notes below."""
     rows: list[tuple[Cell, ...]] = [
         ("energy", Quantity(report.energy_j, "J")),
-        ("of which multipliers", Quantity(report.multiplier_energy_j, "J")),
+        *((("of which multipliers", Quantity(report.multiplier_energy_j, "J")),) if report.multiplier_energy_j else ()),
         ("latency", Quantity(report.latency_s, "s")),
     ]
     for what, total, unit, parts in (
@@ -83,7 +86,8 @@ def cost_totals_table(report: CostReport) -> Table:
         if total:
             rows.append((what, Quantity(total, unit)))
         rows += [(f"{what}: {name.replace('_', ' ')}", Quantity(value, unit)) for name, value in parts.items()]
-    rows.append(("pods", ", ".join(f"{name}: {count}" for name, count in report.pods.items())))
+    if report.pods:
+        rows.append(("pods", ", ".join(f"{name}: {count}" for name, count in report.pods.items())))
     columns = (Column("figure", "figure"), Column("value", "value", "quantity"))
     return Table(f"Totals of {inferences(report.batch)}, {report.model} model", columns, tuple(rows), report.notes)
 

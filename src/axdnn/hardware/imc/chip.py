@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,7 +13,8 @@ import msgspec
 import yaml
 
 from axdnn.hardware.imc.chip_keys import keys_of, read_chip
-from axdnn.records import InvalidInputError, unknown_name
+from axdnn.hardware.interface import one_or_all, pairs
+from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network, unknown_name
 
 
 class ImcChip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,6 +106,30 @@ class ImcChip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         changed = {paths[f]: f"{v!r} (SI); changed by the caller" for f, v in changes.items() if f in paths}
         return msgspec.structs.replace(self, **{"sources": {**self.sources, **changed}, **changes})
 
+    def cost(
+        self,
+        networks: Network | Sequence[Network],
+        assignments: Assignment | Sequence[Assignment] | None = None,
+        *,
+        multipliers: Mapping[str, Multiplier] | None = None,
+        **options: Any,
+    ) -> CostReport | tuple[CostReport, ...]:
+        """Price networks, see `Machine.cost`; `options` are those of `imc_report`.
+
+        Cells multiply exactly but for their converters, so an assignment may name nothing but `exact`.
+
+        Raises:
+            InvalidInputError: an assignment with approximate multipliers.
+        """
+        from axdnn.hardware.imc.report import imc_report  # prices this class
+
+        reports = []
+        for network, assignment in pairs(networks, assignments):
+            if other := sorted(set(assignment.kinds if assignment else ()) - {"exact"}):
+                raise InvalidInputError(f"{self.name!r} computes in memory and holds no multipliers, but got {other}")
+            reports.append(imc_report(network, self, **options))
+        return one_or_all(networks, assignments, reports)
+
 
 def list_imc_chips() -> list[str]:
     """Names of the in-memory chips that ship with axdnn, sorted."""
@@ -151,6 +177,20 @@ def parse_imc_chip(text: str, where: str) -> ImcChip:
             "\n".join([f"{where} has {len(faults)} fault(s):", *(f"  {fault}" for fault in faults)])
         )
     return msgspec.convert({**fields, "sources": sources}, ImcChip)
+
+
+def imc_chip_faults(text: str, where: str) -> list[str]:
+    """Return everything that is wrong with the YAML text of a chip, a sentence each; none if it is valid.
+
+    Args:
+        text: of the file.
+        where: names the file in the sentences.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        return [f"{where} must be YAML, but: {error}"]
+    return [f"{where}: {fault}" for fault in read_chip(data)[2]]
 
 
 def _designs() -> Any:
