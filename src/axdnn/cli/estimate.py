@@ -20,6 +20,7 @@ from axdnn.cli.estimate_arrays import (
     TOPOLOGY_HELP,
     array_estimate,
 )
+from axdnn.cli.estimate_more import EXPLAIN_HELP, OUTPUT_HELP, SWEEP_HELP, explain_estimate, sweep_estimate
 from axdnn.cli.model_options import MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, usual_data
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def estimate(
     timing: str | None = typer.Option(None, help=TIMING_HELP),
     sram_kb: str | None = typer.Option(None, help=SRAM_HELP),
     pods: int | None = typer.Option(None, help=PODS_HELP),
+    sweep: list[str] = typer.Option([], help=SWEEP_HELP),
+    output: Path | None = typer.Option(None, help=OUTPUT_HELP),
+    explain: str | None = typer.Option(None, metavar="LAYER", help=EXPLAIN_HELP),
     format: EstimateFormat = typer.Option(EstimateFormat.table, help="Output format; csv with a file of layers."),
 ) -> None:
     """Price a network on an accelerator: energy, latency, memory and area, by layer and component.
@@ -83,6 +87,7 @@ def estimate(
     of_network = {
         "--model": model, "--accelerator": accelerator, "--data": data, "--multiplier": multiplier,
         "--assignment": assignment, "--reading": reading, "--weights": weights, "--mean": mean, "--std": std,
+        "--sweep": sweep or None, "--output": output, "--explain": explain,
     }  # fmt: skip
     of_array = {"--dataflow": dataflow, "--array": array, "--timing": timing, "--sram-kb": sram_kb, "--pods": pods}
     if gemm_csv is not None or topology_csv is not None:
@@ -94,8 +99,14 @@ def estimate(
     _without(of_array, "--model; they go with --gemm-csv or --topology-csv")
     if model is None:
         raise InvalidInputError("--model, --gemm-csv or --topology-csv must be given")
-    if format is EstimateFormat.csv:
-        raise InvalidInputError("--format csv goes with --gemm-csv or --topology-csv; use table or json with --model")
+    if format is EstimateFormat.csv and not sweep:
+        raise InvalidInputError("--format csv goes with a file of layers or --sweep; use table or json with --model")
+    if output is not None and not sweep:
+        raise InvalidInputError("--output goes with --sweep; redirect standard output for anything else")
+    if (sweep or explain) and cost_model != "streaming":
+        raise InvalidInputError(f"--sweep and --explain are for --cost-model streaming, but got {cost_model}")
+    if sweep:
+        _without({"--assignment": assignment, "--reading": reading, "--explain": explain}, "--sweep")
     if cost_model not in COST_MODELS:
         raise unknown_name("cost model", cost_model, COST_MODELS)
     if reading is not None and reading not in READINGS:
@@ -111,6 +122,7 @@ def estimate(
     chip = load_machine("tpu_v4" if accelerator is None else accelerator)
     if not isinstance(chip, Accelerator):
         of_pods = {"--multiplier": multiplier, "--assignment": assignment, "--reading": reading}
+        of_pods |= {"--sweep": sweep or None, "--explain": explain}
         _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
         if cost_model != "streaming":
             raise InvalidInputError(
@@ -138,6 +150,14 @@ def estimate(
         left_out = found.chosen.assignment
         chosen = Assignment(multipliers=found.assignment, skip=left_out.skip, absent=left_out.absent)
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
+    if sweep:
+        assert isinstance(chip, Accelerator)
+        sweep_estimate(network, chip, wired[name], sweep, batch, output, format)
+        return
+    if explain is not None:
+        assert isinstance(chip, Accelerator)
+        explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format)
+        return
     if not isinstance(chip, Accelerator):
         priced = chip.cost(network, batch=batch)
         assert isinstance(priced, CostReport)
