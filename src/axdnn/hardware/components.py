@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from axdnn.hardware.accelerator import Accelerator
+from axdnn.hardware.technology.nodes import AREA_BY_NODE_NM as AREA_BY_NODE_NM
+from axdnn.hardware.technology.nodes import ENERGY_BY_NODE_NM as ENERGY_BY_NODE_NM
+from axdnn.hardware.technology.nodes import node_factor as node_factor
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
 
 Floats = npt.NDArray[np.float64]
@@ -21,25 +24,6 @@ ACCUMULATOR_BITS = 32
 ACCUMULATOR_BYTES = 4
 PIPELINE_BITS = ACTIVATION_BITS + ACCUMULATOR_BITS
 """Register bits that change each cycle in a weight-stationary element: activation to the right, sum downwards."""
-
-ENERGY_BY_NODE_NM = {130: 3.07, 90: 1.90, 65: 1.24, 45: 1.0, 32: 0.66, 20: 0.22, 16: 0.17, 14: 0.14, 10: 0.12, 7: 0.094}
-"""Dynamic energy relative to 45 nm (Stillmaker & Baas, Integration 2017)."""
-AREA_BY_NODE_NM = {45: 1.0, 32: 0.46, 16: 0.19, 7: 0.059}
-"""Area relative to 45 nm (same source)."""
-
-
-def node_factor(table: Mapping[int, float], from_nm: float, to_nm: float) -> float:
-    """Factor from one technology node to another: log-log interpolation in `table`.
-
-    Raises:
-        InvalidInputError: a node outside the table.
-    """
-    nodes = sorted(table)
-    for node in (from_nm, to_nm):
-        if not nodes[0] <= node <= nodes[-1]:
-            raise InvalidInputError(f"{nodes[0]} <= node <= {nodes[-1]} nm must hold, but got {node}")
-    logs = np.interp(np.log([from_nm, to_nm]), np.log(nodes), np.log([table[n] for n in nodes]))
-    return float(math.exp(logs[1] - logs[0]))
 
 
 def exact_figures(given: Mapping[Coding, Figures] | None = None) -> dict[Coding, Figures]:
