@@ -50,9 +50,11 @@ def node_factor(by_node: Mapping[int, float], from_nm: npt.ArrayLike, to_nm: npt
     """
     nodes = sorted(by_node)
     ends = np.broadcast_arrays(np.asarray(from_nm, np.float64), np.asarray(to_nm, np.float64))
-    for node in (x for end in ends for x in end.flat):
-        if not nodes[0] <= node <= nodes[-1]:
-            raise InvalidInputError(f"{nodes[0]} <= node <= {nodes[-1]} nm must hold, but got {node:g}")
+    for end in ends:
+        outside = ~((end >= nodes[0]) & (end <= nodes[-1]))
+        if outside.any():
+            first = np.atleast_1d(end)[np.atleast_1d(outside)][0]
+            raise InvalidInputError(f"{nodes[0]} <= node <= {nodes[-1]} nm must hold, but got {first:g}")
     logs = [np.interp(np.log(end), np.log(nodes), np.log([by_node[n] for n in nodes])) for end in ends]
     return np.asarray(np.exp(logs[1] - logs[0]), dtype=np.float64)
 

@@ -156,5 +156,5 @@ def transfer_cycles(
     elif pattern == "permutation":
         bound = port_bound * path_sharing(kind, count, share)
     else:
-        bound = port_bound + 0 * share
-    return np.asarray(np.ceil(np.round(bound, 9)))
+        bound = port_bound
+    return np.ceil(np.round(np.broadcast_arrays(bound, share)[0], 9))
