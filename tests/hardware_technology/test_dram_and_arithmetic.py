@@ -40,6 +40,8 @@ def test_dram_refuses():
         tech.dram_traffic("hbm3", 1.0)
     with pytest.raises(InvalidInputError, match=r"`read_bytes` must be in 0\.\.inf"):
         tech.dram_traffic("hbm3", -1.0, bandwidth_b_s=1e9)
+    with pytest.raises(InvalidInputError, match=r"`write_bytes` must be .* but got inf"):
+        tech.dram_traffic("hbm3", 1.0, [1.0, math.inf], bandwidth_b_s=1e9)
     with pytest.raises(InvalidInputError, match="`bandwidth_b_s` must be above 0"):
         tech.dram_traffic("hbm3", 1.0, bandwidth_b_s=[1e9, 0.0])
 

@@ -161,6 +161,8 @@ def test_router_and_wire_by_hand():
     assert found == pytest.approx(8 * hops * (20.74e-12 / 256 + 0.7 * 100e-15))
     assert tech.router_wire_energy_j_b("bus", 64, 1e-3, 0, wire) == pytest.approx(8 * 64 * 100e-15)
     assert tech.wire_length_m("crossbar", 64, 1e-3) == pytest.approx(16e-3)
+    mean = 2 / 3 * (8 - 1 / 8) * 1e-3
+    assert [tech.wire_length_m(k, 64, 1e-3) / mean for k in ("butterfly", "benes")] == pytest.approx([1, 2])
     # ISAAC's 32 nm hop against SOSA's 28 nm stage: 22 x apart, so never in one sum.
     assert 8 * router / tech.sosa_stage_j_b() == pytest.approx(22.5, abs=0.1)
 

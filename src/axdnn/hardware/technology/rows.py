@@ -151,7 +151,7 @@ def pick(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def checked(label: str, values: npt.ArrayLike, low: float, high: float, unit: str, what_to_do: str = "") -> Floats:
-    """Values as an array of floats, all in `low..high`.
+    """Values as an array of floats, all finite and in `low..high`.
 
     Args:
         label: of the argument, in errors.
@@ -162,11 +162,11 @@ def checked(label: str, values: npt.ArrayLike, low: float, high: float, unit: st
         what_to_do: end of the message.
 
     Raises:
-        InvalidInputError: a value outside; names the range and the first such value.
+        InvalidInputError: a value outside or not finite; names the range and the first such value.
     """
     array = np.asarray(values, dtype=np.float64)
     # Ends may come out of a logarithm or a sum: one part in 10^12 is no violation.
-    fine = (array >= low - 1e-12 * abs(low)) & (array <= high + 1e-12 * abs(high))
+    fine = np.isfinite(array) & (array >= low - 1e-12 * abs(low)) & (array <= high + 1e-12 * abs(high))
     if not fine.all():
         first = np.atleast_1d(array)[~np.atleast_1d(fine)][0]
         tail = f"; {what_to_do}" if what_to_do else ""
