@@ -71,7 +71,7 @@ def test_what_is_refused():
     base = load_accelerator("tpu_v4")
     with pytest.raises(InvalidInputError, match="at least one"):
         Chips([])
-    with pytest.raises(InvalidInputError, match="one dataflow and timing"):
+    with pytest.raises(InvalidInputError, match="one dataflow, timing and network"):
         Chips([base, base.replace(dataflow="os")])
     with pytest.raises(InvalidInputError, match="no exact rows"):
         Chips([base.replace(exact_rows=4)])

@@ -22,6 +22,7 @@ from axdnn.hardware.parameters import (
     together_faults,
 )
 from axdnn.hardware.systolic import Dataflow, Timing
+from axdnn.hardware.technology.topology import Topology
 from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network, unknown_name
 
 
@@ -47,6 +48,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             pods needs it to be searched: at most 16 such groups are quick.
         dataflow: what stays in the pods: weights (`ws`), sums (`os`) or inputs (`is`).
         timing: how folds follow each other, see `operation_cycles`.
+        interconnect: network between buffers and pods, see `interconnect_j_b`, `network_cycles` and `port_sharing`.
         weights_stay_on_chip: 1 = weights that fit stay from one inference to the next, see `resident_weights`.
         vector_*: the vector unit, lanes of the whole chip, operations a lane starts in a cycle, cycles that a
             transcendental occupies a lane, joules of one operation of that width; None = see `vector_unit`.
@@ -95,6 +97,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     pods_together: int = 1
     dataflow: Dataflow = "ws"
     timing: Timing = "pipelined"
+    interconnect: Topology = "butterfly"
     weights_stay_on_chip: int = 0
     vector_lanes: int | None = None
     vector_operations: int | None = None

@@ -185,10 +185,13 @@ class _Layer:
             **self._moved("buffer_inputs", "buffer_weights", "sums_written", "sums_read"),
             **self._own("interconnect_j_b", "interconnect_expansion", "pods"),
         }
-        formula = (
-            "(buffer_inputs + buffer_weights + sums_written + sums_read) "
-            "* interconnect_j_b * interconnect_expansion * log2(pods)"
-        )
+        factor = {
+            "butterfly": "interconnect_expansion * log2(pods)", "benes": "4 * log2(pods)", "crossbar": "pods",
+            "bus": "1", "mesh": "2 / 3 * (pods**0.5 - pods**-0.5)",
+        }[self.chip.interconnect]  # fmt: skip
+        formula = f"(buffer_inputs + buffer_weights + sums_written + sums_read) * interconnect_j_b * ({factor})"
+        if self.chip.pods == 1:
+            formula = "0 * interconnect_j_b"  # one pod needs no network
         return self._explained("interconnect", formula, inputs)
 
     def _static(self) -> Explained:

@@ -17,8 +17,10 @@ from axdnn.hardware.components import (
     exact_figures,
     mac_rest_j,
     multiply_j,
+    network_cycles,
     pod_area_m2,
     pod_static_w,
+    port_sharing,
     shared_area_m2,
     shared_static_w,
 )
@@ -36,16 +38,18 @@ BLOCK = 4096
 class Chips:
     """Accelerators as one: every field an array of shape `(A, 1)`, or one value where all agree.
 
-    Chips of a set have the same dataflow and timing.
+    Chips of a set have the same dataflow, timing and network.
     """
 
     def __init__(self, chips: Sequence[Accelerator]) -> None:
-        """Raises `InvalidInputError` for no chips, or chips of several dataflows, timings or with exact rows."""
+        """Raises `InvalidInputError` for no chips, several dataflows, timings or networks, or exact rows."""
         if not chips:
             raise InvalidInputError("`chips` must hold at least one accelerator")
-        kinds = sorted({(c.dataflow, c.timing) for c in chips})
+        kinds = sorted({(c.dataflow, c.timing, c.interconnect) for c in chips})
         if len(kinds) > 1:
-            raise InvalidInputError(f"`chips` must have one dataflow and timing, but got {kinds}; price each set apart")
+            raise InvalidInputError(
+                f"`chips` must have one dataflow, timing and network, but got {kinds}; price each set apart"
+            )
         if any(c.exact_rows for c in chips):
             raise InvalidInputError("`chips` must have no exact rows: price such a chip with `estimate`")
         self.count = len(chips)
@@ -55,7 +59,7 @@ class Chips:
     def varied(cls, base: Accelerator, **fields: npt.ArrayLike) -> Chips:
         """Return copies of `base` in which fields take the values of arrays of one length; SI, ranges not checked."""
         arrays = {name: np.asarray(values).ravel() for name, values in fields.items()}
-        unknown = sorted(set(arrays) - set(_PRICED) | ({"dataflow", "timing", "exact_rows"} & set(arrays)))
+        unknown = sorted(set(arrays) - (set(_PRICED) - {"dataflow", "timing", "interconnect", "exact_rows"}))
         if unknown or len({len(a) for a in arrays.values()}) != 1:
             raise InvalidInputError(
                 f"`fields` must be numeric fields of an accelerator with arrays of one length, but got "
@@ -130,7 +134,7 @@ def price_chips(
 
     Args:
         layers: of `layer_arrays`.
-        chips: accelerators of one dataflow and timing, without exact rows.
+        chips: accelerators of one dataflow, timing and network, without exact rows.
         multiplier: of all pods, with figures.
         exact: figures of the exact circuits by coding; default: those of the shipped library.
     """
@@ -194,7 +198,8 @@ def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, I
         stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
         port = port_bytes(layers, moved, t, split.operations, chip) / chip.buffer_bandwidth_b_s * clock
         rounds = ceil_div(split.operations, pods)
-        total = np.ceil(double_buffered(rounds, np.maximum(stream, port), transfer) - 1e-6)
+        compute = np.maximum(stream, port * port_sharing(chip, split.operations, rounds))
+        total = np.ceil(double_buffered(rounds, compute, transfer) - 1e-6)
         busy = rounds * stream
         if best is None:
             best, working, once = total, busy, shared
@@ -202,6 +207,6 @@ def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, I
             better = total < best
             best, working = np.where(better, total, best), np.where(better, busy, working)
     assert best is not None
-    fixed = once + np.ceil(3 * np.log2(pods)).astype(np.int64)
+    fixed = once + network_cycles(chip)
     latency = np.ceil(chip.dram_latency_s * clock - 1e-6).astype(np.int64)
     return (best + fixed + latency).astype(np.int64), (best - working + latency).astype(np.int64)

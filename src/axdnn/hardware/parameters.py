@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
 from axdnn.hardware.systolic import CHIP_TIMINGS, Dataflow
+from axdnn.hardware.technology.topology import Topology
 
 MIB = 1024**2
 UNITS: dict[str, dict[str, float]] = {
@@ -87,6 +88,7 @@ OPTIONAL = (
     Parameter("memory.weights_stay_on_chip", "weights_stay_on_chip", "count", 0, 1, True),
     Parameter("array.dataflow", "dataflow", "count", 0, 0, choices=get_args(Dataflow)),
     Parameter("array.timing", "timing", "count", 0, 0, choices=CHIP_TIMINGS),
+    Parameter("array.interconnect", "interconnect", "count", 0, 0, choices=get_args(Topology)),
     Parameter("array.pods_together", "pods_together", "count", 1, 512, True),
     Parameter("array.vector_lanes", "vector_lanes", "count", 1, 1e6, True),
     Parameter("array.vector_operations", "vector_operations", "count", 1, 64, True),

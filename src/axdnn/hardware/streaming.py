@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from axdnn.hardware.accelerator import Accelerator
-from axdnn.hardware.components import ACCUMULATOR_BITS, ACCUMULATOR_BYTES, ACTIVATION_BITS, interconnect_j_b
+from axdnn.hardware.components import (
+    ACCUMULATOR_BITS,
+    ACCUMULATOR_BYTES,
+    ACTIVATION_BITS,
+    interconnect_j_b,
+    network_cycles,
+    port_sharing,
+)
 from axdnn.hardware.dataflows import Floats, Tiling
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.systolic import Ints, ceil_div, double_buffered, operation_cycles, split_rows
@@ -99,7 +106,7 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
 
     A round runs one operation (a chunk of the stream through one tile) on each pod and takes the cycles of
     `operation_cycles`, or more if the pod's buffer port is slower. Rounds overlap with transfers (`double_buffered`);
-    the fill and drain that folds share, the butterfly's 3 log2(P) and the latency of DRAM are paid once a layer.
+    the fill and drain that folds share, the network's latency and the latency of DRAM are paid once a layer.
     Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods, so cycles never
     rise with pods; of equal ones the least. With `os` terms are not split, for sums would have to be added up between
     pods; with timing `sosa` chunks have as many rows as an array.
@@ -116,11 +123,13 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     clock = chip.clock_hz
     stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
     port = port_bytes(layers, moved, t, split.operations.T, chip).T / chip.buffer_bandwidth_b_s * clock
-    compute = np.maximum(stream, port)
     transfer = transfer_s(moved, chip) * clock
-    once = shared + math.ceil(3 * math.log2(chip.pods))
+    once = shared + network_cycles(chip)
     rounds = ceil_div(split.operations[:, None, :], pods[:, None])  # (L, P, Q)
-    total = double_buffered(rounds, compute[:, None, :], transfer[:, None, None])
+    compute = np.maximum(
+        stream[:, None, :], port[:, None, :] * port_sharing(chip, split.operations[:, None, :], rounds)
+    )
+    total = double_buffered(rounds, compute, transfer[:, None, None])
     key = np.ceil(total - 1e-6)
     best = key.argmin(axis=-1)[..., None]  # the first: operations grow with chunks
 
@@ -129,7 +138,7 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
 
     latency = math.ceil(chip.dram_latency_s * clock - 1e-6)
     n = pick(rounds)
-    per_round, streaming = pick(compute[:, None, :]), pick(stream[:, None, :])
+    per_round, streaming = pick(compute), pick(stream[:, None, :])
     bound = np.where(transfer[:, None] / n > per_round, 1, np.where(per_round > streaming, 2, 0))
     return Timings(
         cycles=pick(key).astype(np.int64) + once + latency,

@@ -149,12 +149,12 @@ def _shown(si: float | int | str, parameter: Parameter) -> float | str:
 def _priced(
     network: Network, chips: list[Accelerator], multiplier: Multiplier, exact: Mapping[Coding, Figures] | None
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Totals of each chip, those of one dataflow and timing together."""
+    """Totals of each chip, those of one dataflow, timing and network together."""
     layers = layer_arrays(network)
     totals: dict[str, npt.NDArray[np.float64]] = {}
-    kinds: dict[tuple[str, str], list[int]] = {}
+    kinds: dict[tuple[str, str, str], list[int]] = {}
     for i, chip in enumerate(chips):
-        kinds.setdefault((chip.dataflow, chip.timing), []).append(i)
+        kinds.setdefault((chip.dataflow, chip.timing, chip.interconnect), []).append(i)
     for rows in kinds.values():
         costs = price_chips(layers, [chips[i] for i in rows], multiplier, exact)
         for name, values in _totals(costs).items():
