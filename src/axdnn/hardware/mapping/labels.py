@@ -1,0 +1,177 @@
+"""Exact search: partial mappings as labels, layer by layer, with what is dominated or cannot win left out.
+
+A label is a mapping of the layers so far. What matters for the rest is the cores of the frontier (layers whose output
+is still wanted), the costs so far and the capacity used. Of two labels with the same frontier, one that is nowhere
+better is dropped; so is one whose lower bound is above a known solution.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from axdnn.hardware.components import Floats
+from axdnn.hardware.mapping.problem import Bools, Ints, Problem
+from axdnn.hardware.mapping.relaxation import Relaxed
+from axdnn.hardware.mapping.terms import Terms, next_stage
+
+SLACK = 1e-9
+"""Relative: a label is dropped by its bound only if that is worse than the known solution by more than this."""
+FULL = 1 + 1e-12
+"""Rounding allowed to sums of needs."""
+PIVOTS = 400
+"""Labels that others are compared with, cheapest first; more would drop more, for more time."""
+
+
+class Labels(NamedTuple):
+    """Mappings that are left: values `(n, D)`, cores `(n, L)`, resident weights `(n, L)`, capacity used `(n, C)`.
+
+    `stage` `(n, L)`: most boundaries between cores on a path to each layer; counted only where it costs.
+    """
+
+    values: Floats
+    cores: Ints
+    resident: Bools
+    used: Floats
+    stage: Ints
+
+
+class Limits(NamedTuple):
+    """What a mapping must keep: `relaxed` and `upper` prune by bound, `ceiling` `(D,)` holds for every value.
+
+    `contiguous`: each core runs one unbroken stretch of layers. `most`: labels at which the search gives up.
+    """
+
+    most: int
+    relaxed: Relaxed | None = None
+    upper: float = np.inf
+    ceiling: Floats | None = None
+    contiguous: bool = False
+
+
+def all_best(terms: Terms, limits: Limits) -> Labels | None:
+    """Return every mapping that no other beats in all values, or None if more labels are needed than `limits.most`.
+
+    The values include `terms.constant`. With a bound, mappings that cannot beat `limits.upper` may be missing; without
+    any solution the answer is empty.
+    """
+    problem = terms.problem
+    labels = Labels(
+        np.broadcast_to(terms.constant, (1, len(terms.constant))).copy(),
+        np.zeros((1, problem.layers), dtype=np.int64),
+        np.zeros((1, problem.layers), dtype=bool),
+        np.zeros((1, problem.cores)),
+        np.zeros((1, problem.layers), dtype=np.int64),
+    )
+    for layer in range(problem.layers):
+        labels = _extended(terms, labels, layer, limits)
+        frontier = sorted({p for p, c in problem.pairs() if p <= layer < c} | ({layer} if limits.contiguous else set()))
+        labels = _pick(labels, _promising(terms, labels, layer, frontier, limits))
+        labels = _pick(labels, _undominated(terms, labels, layer, frontier, limits))
+        if len(labels.values) > limits.most:
+            return None
+    return labels
+
+
+def _pick(labels: Labels, keep: Bools | Ints) -> Labels:
+    return Labels._make(array[keep] for array in labels)
+
+
+def _options(problem: Problem, layer: int) -> list[tuple[int, bool]]:
+    """Cores that can run a layer, with its weights resident or not; never both where capacity cannot bind."""
+    found = []
+    for core in np.flatnonzero(problem.allowed[layer]):
+        stays, takes = bool(problem.can_stay[layer, core]), problem.need[layer, core] > 0
+        if stays:
+            found.append((int(core), True))
+        if problem.can_reload[layer, core] and not (stays and (core not in problem.limited or not takes)):
+            found.append((int(core), False))
+    return found
+
+
+def _extended(terms: Terms, labels: Labels, layer: int, limits: Limits) -> Labels:
+    """Every label with every option of the next layer that keeps capacity, links, ceiling and contiguity."""
+    problem = terms.problem
+    parts = []
+    for core, stays in _options(problem, layer):
+        values = labels.values + terms.node[layer, core] + (0.0 if stays else terms.reload[layer, core])
+        fits = np.ones(len(values), dtype=bool)
+        for e in problem.inputs_of[layer]:
+            source = labels.cores[:, problem.pairs()[e][0]]
+            values = values + terms.edge[e, source, core]
+            fits &= terms.linked[source, core]
+        stage = labels.stage.copy()
+        if terms.waiting >= 0:
+            stage[:, layer], extra = next_stage(problem, labels.cores, stage, layer, np.full(len(values), core))
+            values[:, terms.waiting] += extra
+        used = labels.used.copy()
+        if stays:
+            used[:, core] += problem.need[layer, core]
+            fits &= used[:, core] <= problem.capacity[core] * FULL
+        if limits.ceiling is not None:
+            fits &= (values <= limits.ceiling * FULL).all(axis=1)
+        if limits.contiguous and layer:
+            fits &= (labels.cores[:, layer - 1] == core) | ~(labels.cores[:, :layer] == core).any(axis=1)
+        cores, resident = labels.cores.copy(), labels.resident.copy()
+        cores[:, layer], resident[:, layer] = core, stays
+        parts.append(_pick(Labels(values, cores, resident, used, stage), fits))
+    empty = _pick(labels, np.zeros(len(labels.values), dtype=bool))
+    return Labels._make(np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
+
+
+def _promising(terms: Terms, labels: Labels, layer: int, frontier: list[int], limits: Limits) -> Bools:
+    """Labels whose costs so far and a lower bound of the rest do not exceed the known solution."""
+    if limits.relaxed is None or not np.isfinite(limits.upper):
+        return np.ones(len(labels.values), dtype=bool)
+    relaxed = limits.relaxed
+    tree, producer = relaxed.tree, relaxed.tree.producer
+    bound = labels.values @ relaxed.weights + labels.used @ relaxed.prices + relaxed.offset
+    for later in range(layer + 1, terms.problem.layers):
+        if producer[later] < 0:
+            bound = bound + tree.below[later].min()
+        elif producer[later] in frontier:
+            bound = bound + tree.message[later, labels.cores[:, producer[later]]]
+    return np.asarray(bound <= limits.upper + SLACK * abs(limits.upper))
+
+
+def _undominated(terms: Terms, labels: Labels, layer: int, frontier: list[int], limits: Limits) -> Ints:
+    """Indices of labels that no other of the same frontier dominates; equal ones once."""
+    problem = terms.problem
+    last = layer == problem.layers - 1
+    binding = [] if last else list(problem.limited)
+    points = np.concatenate([labels.values, labels.used[:, binding]], axis=1)
+    keys = labels.cores[:, [] if last else frontier]
+    if limits.contiguous and not last:
+        seen = [(labels.cores[:, : layer + 1] == core).any(axis=1) for core in range(problem.cores)]
+        keys = np.concatenate([keys, np.stack(seen, axis=1)], axis=1)
+    if terms.waiting >= 0 and not last and frontier:
+        stage = labels.stage[:, frontier]
+        keys = np.concatenate([keys, stage - stage.min(axis=1, keepdims=True)], axis=1)
+    if len(points) == 0 or keys.shape[1] == 0:
+        return undominated(points)
+    group = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    return np.concatenate([member[undominated(points[member])] for member in members])
+
+
+def undominated(points: Floats) -> Ints:
+    """Indices of points `(n, d)` that no other is below or equal to in all coordinates; equal points once.
+
+    In two coordinates or fewer all dominated points go; in more, those dominated by the `PIVOTS` of least sum.
+    """
+    order = np.lexsort(points.T[::-1])
+    if points.shape[1] <= 2:
+        last = points[order, -1]
+        best = np.minimum.accumulate(np.concatenate([[np.inf], last[:-1]])) if len(order) else last
+        keep = last < best
+        return np.asarray(order[keep if points.shape[1] == 2 else slice(0, 1)])
+    scale = np.where(points.max(axis=0, initial=0) > 0, points.max(axis=0, initial=0), 1.0)
+    left = order[np.argsort((points[order] / scale).sum(axis=1), kind="stable")]
+    kept: list[int] = []
+    while len(left) and len(kept) < PIVOTS:
+        kept.append(int(left[0]))
+        left = left[1:]
+        left = left[~(points[kept[-1]] <= points[left]).all(axis=1)]
+    return np.concatenate([np.array(kept, dtype=np.int64), left])
