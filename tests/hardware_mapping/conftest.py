@@ -21,7 +21,9 @@ class Priced(NamedTuple):
     dynamic_j: float
 
 
-def random_problem(seed, layers, cores, *, chain=True, limited=False, forbidden=0.15, reloads=0.8, buffer=False, **rest):
+def random_problem(
+    seed, layers, cores, *, chain=True, limited=False, forbidden=0.15, reloads=0.8, buffer=False, **rest
+):
     rng = np.random.default_rng(seed)
     edges = None
     if not chain:

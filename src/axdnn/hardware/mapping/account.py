@@ -9,7 +9,7 @@ import numpy as np
 
 from axdnn.hardware.components import Floats
 from axdnn.hardware.mapping.problem import Bools, Ints, Problem
-from axdnn.hardware.mapping.terms import always_w, awake_w, spilled_bytes, transfer_j, transfer_s
+from axdnn.hardware.mapping.terms import always_w, awake_w, spilled_bytes, stages_of, transfer_j, transfer_s
 from axdnn.records import InfeasibleError
 
 
@@ -35,6 +35,8 @@ class Mapped:
         feasible: whether there is a mapping; all that follows up to `method` is empty or `inf` if not.
         cores, resident: of each layer; where it runs, and whether its weights stay there.
         latency_s: of one inference alone on the chip, layer after layer.
+        loaded_latency_s: most that an inference takes when they follow each other at the period, every core doing its
+            work of a period in execution order: the period x (1 + boundaries between cores on the longest path).
         period_s: time between two inferences; the latency if they do not overlap.
         energy_j: of one inference, static power over the period included.
         latency_parts_s: compute, transfer, reload, spill; they sum to `latency_s`.
@@ -44,8 +46,9 @@ class Mapped:
         objective: what was made least, `value` of it and a lower `bound` of the least possible.
         exact: whether `value` is the least possible.
         method: `tree` (dynamic programming along the edges), `labels` (exact search over partial mappings),
-            `bound met` (a mapping as good as its Lagrange bound), `hull` (corners of latency and energy), `local`
-            (local search; `gap` says how far from optimal at most), `given`.
+            `bound met` (a mapping as good as its Lagrange bound), `hull` (corners of latency and energy), `beam` (the
+            search over partial mappings had to leave some out) and `local` (local search), where `gap` says how far
+            from optimal the value is at most; `given` (priced, not searched); `none` (no mapping).
         binding, remedy: if infeasible, what stands in the way, and what would make it fit.
         note: what else is to be known about the answer.
     """
@@ -54,6 +57,7 @@ class Mapped:
     cores: tuple[int, ...] = ()
     resident: tuple[bool, ...] = ()
     latency_s: float = np.inf
+    loaded_latency_s: float = np.inf
     period_s: float = np.inf
     energy_j: float = np.inf
     latency_parts_s: dict[str, float] = field(default_factory=dict)
@@ -149,8 +153,8 @@ def account_sequential(problem: Problem, cores: Ints, resident: Bools) -> Mapped
     energy = {**parts.energy_j, "static": static}
     return Mapped(
         feasible=True, cores=tuple(int(c) for c in cores), resident=tuple(bool(r) for r in resident),
-        latency_s=latency, period_s=latency, energy_j=sum(energy.values()), latency_parts_s=parts.latency_s,
-        energy_parts_j=energy, layers=parts.rows, method="given",
+        latency_s=latency, loaded_latency_s=latency, period_s=latency, energy_j=sum(energy.values()),
+        latency_parts_s=parts.latency_s, energy_parts_j=energy, layers=parts.rows, method="given",
     )  # fmt: skip
 
 
@@ -161,10 +165,12 @@ def account_pipelined(
     alone = _parts(problem, cores, resident, spilled_bytes(problem))
     parts = _parts(problem, cores, resident, max(held_bytes - problem.buffer_bytes, 0.0))
     static = period_s * always_w(problem) + float(busy_s @ awake_w(problem))
+    stages = 1 + int(stages_of(problem, cores[None])[0].max())
     energy = {**parts.energy_j, "static": static}
     return Mapped(
         feasible=True, cores=tuple(int(c) for c in cores), resident=tuple(bool(r) for r in resident),
-        latency_s=sum(alone.latency_s.values()), period_s=period_s, energy_j=sum(energy.values()),
-        latency_parts_s=alone.latency_s, energy_parts_j=energy, core_busy_s=tuple(float(b) for b in busy_s),
+        latency_s=sum(alone.latency_s.values()), loaded_latency_s=period_s * stages, period_s=period_s,
+        energy_j=sum(energy.values()), latency_parts_s=alone.latency_s, energy_parts_j=energy,
+        core_busy_s=tuple(float(b) for b in busy_s),
         layers=parts.rows, method="given",
     )  # fmt: skip

@@ -57,7 +57,7 @@ def sequential_many(
     if weights is not None:
         cores = chain.best(np.arange(count), np.broadcast_to(weights, (count, 2)))
         points = chain.points(np.arange(count), cores)
-        return chain.answer(cores, points, points @ weights)
+        return chain.answer(cores, points, np.where(np.isfinite(points), points, 0.0) @ weights)
     return _least_products(chain, count)
 
 

@@ -101,10 +101,8 @@ def _least_used(problem: Problem, core: int | None, contiguous: bool) -> float |
     must = np.zeros(problem.latency_s.shape)
     if core is not None:
         must[:, core] = np.where(problem.can_reload[:, core] | ~problem.can_stay[:, core], 0.0, problem.need[:, core])
-    labels = all_best(_only(terms, must), Limits(MOST_LABELS, contiguous=contiguous))
-    if labels is None or not len(labels.values):
-        return None
-    return float(labels.values.min())
+    labels, _ = all_best(_only(terms, must), Limits(MOST_LABELS, contiguous=contiguous))
+    return float(labels.values.min()) if len(labels.values) else None
 
 
 def _only(terms: Terms, cost: Floats) -> Terms:

@@ -20,7 +20,7 @@ SLACK = 1e-9
 """Relative: a label is dropped by its bound only if that is worse than the known solution by more than this."""
 FULL = 1 + 1e-12
 """Rounding allowed to sums of needs."""
-PIVOTS = 400
+PIVOTS = 200
 """Labels that others are compared with, cheapest first; more would drop more, for more time."""
 
 
@@ -40,7 +40,7 @@ class Labels(NamedTuple):
 class Limits(NamedTuple):
     """What a mapping must keep: `relaxed` and `upper` prune by bound, `ceiling` `(D,)` holds for every value.
 
-    `contiguous`: each core runs one unbroken stretch of layers. `most`: labels at which the search gives up.
+    `contiguous`: each core runs one unbroken stretch of layers. `most`: labels that are kept of each layer.
     """
 
     most: int
@@ -50,11 +50,12 @@ class Limits(NamedTuple):
     contiguous: bool = False
 
 
-def all_best(terms: Terms, limits: Limits) -> Labels | None:
-    """Return every mapping that no other beats in all values, or None if more labels are needed than `limits.most`.
+def all_best(terms: Terms, limits: Limits) -> tuple[Labels, float]:
+    """Return every mapping that no other beats in all values, and a lower bound of what was left out.
 
-    The values include `terms.constant`. With a bound, mappings that cannot beat `limits.upper` may be missing; without
-    any solution the answer is empty.
+    The values include `terms.constant`. With `limits.relaxed`, mappings that cannot beat `limits.upper` are missing,
+    and of more labels than `limits.most` those of least bound go on (a beam). Without, the search stops there: no
+    labels and minus infinity. The bound is infinite if only what could not win was left out: the search was exact.
     """
     problem = terms.problem
     labels = Labels(
@@ -64,14 +65,22 @@ def all_best(terms: Terms, limits: Limits) -> Labels | None:
         np.zeros((1, problem.cores)),
         np.zeros((1, problem.layers), dtype=np.int64),
     )
+    lost = np.inf
     for layer in range(problem.layers):
         labels = _extended(terms, labels, layer, limits)
         frontier = sorted({p for p, c in problem.pairs() if p <= layer < c} | ({layer} if limits.contiguous else set()))
-        labels = _pick(labels, _promising(terms, labels, layer, frontier, limits))
-        labels = _pick(labels, _undominated(terms, labels, layer, frontier, limits))
-        if len(labels.values) > limits.most:
-            return None
-    return labels
+        bound = _bounds(terms, labels, layer, frontier, limits)
+        promising = bound <= limits.upper + SLACK * abs(limits.upper)
+        labels, bound = _pick(labels, promising), bound[promising]
+        kept = _undominated(terms, labels, layer, frontier, limits)
+        if len(kept) > limits.most:
+            if limits.relaxed is None:
+                return _pick(labels, kept[:0]), -np.inf
+            kept = kept[np.argsort(bound[kept], kind="stable")]
+            lost = min(lost, float(bound[kept[limits.most]]))
+            kept = kept[: limits.most]
+        labels = _pick(labels, kept)
+    return labels, lost
 
 
 def _pick(labels: Labels, keep: Bools | Ints) -> Labels:
@@ -120,10 +129,10 @@ def _extended(terms: Terms, labels: Labels, layer: int, limits: Limits) -> Label
     return Labels._make(np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
 
 
-def _promising(terms: Terms, labels: Labels, layer: int, frontier: list[int], limits: Limits) -> Bools:
-    """Labels whose costs so far and a lower bound of the rest do not exceed the known solution."""
-    if limits.relaxed is None or not np.isfinite(limits.upper):
-        return np.ones(len(labels.values), dtype=bool)
+def _bounds(terms: Terms, labels: Labels, layer: int, frontier: list[int], limits: Limits) -> Floats:
+    """Lower bound of what each label can come to: costs so far, and the tree's bound of the rest."""
+    if limits.relaxed is None:
+        return np.zeros(len(labels.values))
     relaxed = limits.relaxed
     tree, producer = relaxed.tree, relaxed.tree.producer
     bound = labels.values @ relaxed.weights + labels.used @ relaxed.prices + relaxed.offset
@@ -132,7 +141,7 @@ def _promising(terms: Terms, labels: Labels, layer: int, frontier: list[int], li
             bound = bound + tree.below[later].min()
         elif producer[later] in frontier:
             bound = bound + tree.message[later, labels.cores[:, producer[later]]]
-    return np.asarray(bound <= limits.upper + SLACK * abs(limits.upper))
+    return np.asarray(bound)
 
 
 def _undominated(terms: Terms, labels: Labels, layer: int, frontier: list[int], limits: Limits) -> Ints:

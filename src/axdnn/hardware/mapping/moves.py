@@ -8,7 +8,10 @@ from axdnn.hardware.components import Floats
 from axdnn.hardware.mapping.labels import FULL
 from axdnn.hardware.mapping.problem import Bools, Ints, Problem
 from axdnn.hardware.mapping.relaxation import Candidate, Price
-from axdnn.hardware.mapping.terms import Terms, extra_bytes
+from axdnn.hardware.mapping.terms import Terms, stages_of
+
+RUNS = (1, 2, 3, 5, 8)
+"""Lengths of runs of layers that move together."""
 
 
 def values_of(terms: Terms, cores: Ints, resident: Bools) -> Floats:
@@ -22,7 +25,7 @@ def values_of(terms: Terms, cores: Ints, resident: Bools) -> Floats:
         values = values + terms.edge[e, cores[:, producer], cores[:, consumer]]
         legal &= terms.linked[cores[:, producer], cores[:, consumer]]
     if terms.waiting >= 0:
-        values[:, terms.waiting] += extra_bytes(problem, cores)
+        values[:, terms.waiting] += stages_of(problem, cores)[1]
     return np.where(legal[:, None], values, np.inf)
 
 
@@ -71,9 +74,10 @@ def starts(terms: Terms, weights: Floats) -> Ints:
 
 
 def improve(problem: Problem, candidate: Candidate, price: Price, rounds: int = 60) -> Candidate:
-    """Move one layer, or both ends of an edge, to another core, the best move first, until none betters the goal."""
-    single = [(layer,) for layer in range(problem.layers)]
-    groups = [*single, *problem.pairs()]
+    """Move a layer, a run of layers or both ends of an edge to another core, the best move first, until none helps."""
+    count = problem.layers
+    runs = [range(i, i + length) for length in RUNS for i in range(count - length + 1)]
+    groups = [*runs, *(pair for pair in problem.pairs() if pair[1] > pair[0] + 1)]
     for _ in range(rounds):
         moved = np.repeat(candidate.cores[None], len(groups) * problem.cores, axis=0)
         for i, group in enumerate(groups):

@@ -60,12 +60,12 @@ def pipelined(
         proved = not np.isfinite(fastest.bound)
         return why_infeasible(problem, label, proved=proved, bound=fastest.bound, contiguous=contiguous)
     if period_s is not None and fastest.bound > period_s * (1 + SLACK):
-        return _too_fast(problem, timed, fastest, label, period_s)
+        return _too_fast(problem, timed, fastest, label, proved=True)
     wanted = fastest.candidate.value if period_s is None else period_s
     secondary = effort if period_s is not None or effort.method != "exact" else effort._replace(method="auto")
     frugal = _least_energy(terms, fastest.candidate, wanted, secondary, rules)
     if frugal.candidate is None:
-        return _too_fast(problem, timed, fastest, label, wanted)
+        return _too_fast(problem, timed, fastest, label, proved=not np.isfinite(frugal.bound))
     return _answer(terms, label, fastest, frugal, period_s)
 
 
@@ -98,7 +98,7 @@ def _least_energy(terms: Terms, fastest: Candidate, period_s: float, effort: Eff
     ceiling[-2] = problem.buffer_bytes + ceiling[0] * problem.dram_bandwidth_b_s / 2
     goal = _energy_goal(problem, period_s)
     values = values_of(terms, fastest.cores[None], fastest.resident[None])
-    known = fastest._replace(value=float(goal.of(values)[0])) if (values <= ceiling).all() else None
+    known = fastest._replace(value=float(goal.of(values)[0])) if (values <= ceiling * (1 + SLACK)).all() else None
     return minimise(terms, goal, effort, rules._replace(ceiling=ceiling), known)
 
 
@@ -123,14 +123,13 @@ def _answer(terms: Terms, label: str, fastest: Found, frugal: Found, period_s: f
     )  # fmt: skip
 
 
-def _too_fast(problem: Problem, timed: Terms, fastest: Found, label: str, period_s: float) -> Mapped:
+def _too_fast(problem: Problem, timed: Terms, fastest: Found, label: str, *, proved: bool) -> Mapped:
     """Answer for a period that no mapping keeps, or none that was found."""
     best = fastest.candidate
     assert best is not None
     goal = _period_goal(problem)
     busy = values_of(timed, best.cores[None], best.resident[None])[0] @ goal.rows.T + goal.offset
     names = [*problem.core_names, "the DRAM"]
-    proved = fastest.bound > period_s * (1 + SLACK)
     binding = f"{names[int(busy.argmax())]} is busy for {busy.max():.6g} s in the fastest mapping found"
     if not proved:
         binding = f"none was found, though none is proved not to exist; {binding}"

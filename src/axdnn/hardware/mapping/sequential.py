@@ -89,7 +89,7 @@ def _product(terms: Terms, effort: Effort) -> Found:
     value, candidate, _ = min(met, key=lambda one: one[0])
     exact = all(found.bound >= found.candidate.value * (1 - 1e-8) for _, _, found in met if found.candidate)
     bound = value if exact and len(met) == len(bounds) else product_bound(bounds)
-    return Found(candidate, bound, "hull" if exact else "local")
+    return Found(candidate, bound, "hull" if exact else "beam")
 
 
 def pareto_front(problem: Problem, *, most_labels: int = MOST_LABELS) -> tuple[Mapped, ...]:
@@ -101,8 +101,8 @@ def pareto_front(problem: Problem, *, most_labels: int = MOST_LABELS) -> tuple[M
     check_effort("exact", most_labels)
     if not problem.allowed.any(axis=1).all():
         return ()
-    labels = all_best(sequential_terms(problem), Limits(most_labels))
-    if labels is None:
+    labels, lost = all_best(sequential_terms(problem), Limits(most_labels))
+    if np.isfinite(lost) or lost < 0:
         raise InvalidInputError(
             f"the front of latency and energy needs more than `most_labels` = {most_labels} partial mappings; raise it "
             "or ask for weighted sums with `sequential`"

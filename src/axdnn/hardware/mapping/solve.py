@@ -15,14 +15,15 @@ from axdnn.hardware.mapping.terms import Terms
 from axdnn.records import InvalidInputError, unknown_name
 
 Method = Literal["auto", "exact", "bounded"]
-MOST_LABELS = 4000
+MOST_LABELS = 1000
 
 
 class Effort(NamedTuple):
     """How hard to search.
 
-    `auto`: exact with at most `most_labels` partial mappings, else the best one found with a lower bound. `exact`: fail
-    rather than that. `bounded`: never search exactly, but a solution that meets its bound is still optimal.
+    `auto`: exact if `most_labels` partial mappings of each layer suffice, else the best mapping found with a lower
+    bound. `exact`: fail rather than that. `bounded`: bound and local search only; a mapping that meets its bound is
+    optimal all the same.
     """
 
     method: Method = "auto"
@@ -30,7 +31,7 @@ class Effort(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Best mapping, or none; `bound` <= least goal <= value. `method` says how: `tree`, `bound met`, `labels`, `local`.
+    """Best mapping, or none; `bound` <= least goal <= value. `method` says how, see `Mapped`.
 
     No mapping and an infinite bound: there is none. No mapping and a finite bound: none was found.
     """
@@ -95,43 +96,42 @@ def minimise(terms: Terms, goal: Goal, effort: Effort, rules: Rules = Rules(), k
     start = Candidate(float(value[first]), tried[first], resident[first])
     if known is not None and known.value < start.value:
         start = known
-    relaxed, best = best_bound(terms, goal, price, start)
+    relaxed, best = best_bound(terms, goal, price, start, rules.ceiling)
     if not np.isfinite(relaxed.bound):
         return Found(None, np.inf, "tree")
-    if not _met(best, relaxed):
+    if not _met(best, relaxed.bound):
         best = improve(problem, best, price)
-    if _met(best, relaxed):
+    if _met(best, relaxed.bound):
         plain = len(goal.rows) == 1 and problem.is_forest and not problem.limited
         return Found(best, min(relaxed.bound, best.value), "tree" if plain else "bound met")
-    if effort.method != "bounded":
-        found = _searched(terms, goal, effort, rules, relaxed, best)
-        if found is not None:
-            return found
-        if effort.method == "exact":
-            raise InvalidInputError(
-                f"the exact search needs more than `most_labels` = {effort.most_labels} partial mappings; raise it or "
-                "use method='auto', which then gives the best mapping found and a lower bound"
-            )
-    return Found(best if np.isfinite(best.value) else None, relaxed.bound, "local")
+    if effort.method == "bounded":
+        return Found(best if np.isfinite(best.value) else None, relaxed.bound, "local")
+    return _searched(terms, goal, effort, rules, relaxed, best)
 
 
-def _met(candidate: Candidate, relaxed: Relaxed) -> bool:
-    return candidate.value <= relaxed.bound + MET * abs(relaxed.bound)
+def _met(candidate: Candidate, bound: float) -> bool:
+    return candidate.value <= bound + MET * abs(bound)
 
 
-def _searched(
-    terms: Terms, goal: Goal, effort: Effort, rules: Rules, relaxed: Relaxed, best: Candidate
-) -> Found | None:
-    """Exact search below the value of the best mapping known; None if it is too large."""
+def _searched(terms: Terms, goal: Goal, effort: Effort, rules: Rules, relaxed: Relaxed, best: Candidate) -> Found:
+    """Search partial mappings below the value of the best mapping known, exactly or as a beam.
+
+    Raises:
+        InvalidInputError: not exact, though it must be.
+    """
     limits = Limits(effort.most_labels, relaxed, best.value, rules.ceiling, rules.contiguous)
-    labels = all_best(terms, limits)
-    if labels is None:
-        return None
+    labels, lost = all_best(terms, limits)
+    if effort.method == "exact" and np.isfinite(lost):
+        raise InvalidInputError(
+            f"the exact search needs more than `most_labels` = {effort.most_labels} partial mappings; raise it or "
+            "use method='auto', which then gives the best mapping found and a lower bound"
+        )
     if len(labels.values):
         value = goal.of(labels.values)
         i = int(value.argmin())
         if value[i] < best.value:
             best = Candidate(float(value[i]), labels.cores[i], labels.resident[i])
+    bound = max(relaxed.bound, min(lost, best.value))
     if not np.isfinite(best.value):
-        return Found(None, np.inf, "labels")
-    return Found(best, best.value, "labels")
+        return Found(None, bound, "labels")
+    return Found(best, min(bound, best.value), "labels" if _met(best, bound) else "beam")

@@ -23,7 +23,7 @@ class Terms(NamedTuple):
     """The arrays of a sum: `node`, `reload` `(L, C, D)`, `edge` `(E, C, C, D)`, `constant` `(D,)`; 0 where forbidden.
 
     `linked` `(C, C)`: cores that can pass data on. `waiting`: the value to which bytes are added that wait at more than
-    one boundary between cores (only joins of a pipeline), -1 = none; see `extra_bytes`.
+    one boundary between cores (only joins of a pipeline), -1 = none; see `stages_of`.
     """
 
     problem: Problem
@@ -112,13 +112,16 @@ def next_stage(problem: Problem, cores: Ints, stage: Ints, layer: int, core: Int
     return found, (found[:, None] - reached) @ problem.edge_bytes[list(problem.inputs_of[layer])]
 
 
-def extra_bytes(problem: Problem, cores: Ints) -> Floats:
-    """Bytes `(B,)` that wait beyond one boundary between cores, for whole mappings `(B, L)` of a pipeline."""
+def stages_of(problem: Problem, cores: Ints) -> tuple[Ints, Floats]:
+    """Boundaries between cores on the way to each layer, the most of all paths, and bytes that wait beyond one.
+
+    For whole mappings `(B, L)`; stages `(B, L)`, bytes `(B,)`.
+    """
     stage, extra = np.zeros_like(cores), np.zeros(len(cores))
     for layer in range(problem.layers):
         stage[:, layer], more = next_stage(problem, cores, stage, layer, cores[:, layer])
         extra += more
-    return extra
+    return stage, extra
 
 
 def _finite(array: Floats) -> Floats:
