@@ -61,6 +61,31 @@ def test_equals_brute_force(random_problem, all_mappings, as_pipeline, energy_at
         assert not pipelined(p, period_s=least * 0.95, **options).feasible
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_ten_layers_equal_brute_force(random_problem, all_mappings, as_pipeline, seed):
+    """All 1024 mappings of ten layers on two cores, in series and as a pipeline."""
+    p = random_problem(seed, 10, 2, chain=seed % 2 == 0, forbidden=0.0, buffer=seed > 2)
+    everything = all_mappings(p, spilled_bytes(p))
+    assert sequential(p, "edp").value == pytest.approx(min(m.latency_s * m.energy_j for m in everything), rel=1e-9)
+    assert pipelined(p).period_s == pytest.approx(min(as_pipeline(p, m) for m in everything), rel=1e-8)
+
+
+def test_stretches_of_a_long_chain_are_exact(random_problem):
+    """Dynamic programming over (stretch ends, cores used), written out here for loads without transfers."""
+    p = random_problem(3, 40, 4, forbidden=0.0, link_latency_s=0.0, link_bandwidth_b_s=np.inf)
+    sums = np.vstack([np.zeros(4), np.cumsum(p.latency_s, axis=0)])
+    best = {(0, frozenset()): 0.0}
+    for end in range(1, 41):
+        for used in (frozenset(s) for n in range(1, 5) for s in itertools.combinations(range(4), n)):
+            best[end, used] = min(
+                max(best.get((begin, used - {core}), np.inf), sums[end, core] - sums[begin, core])
+                for core in used for begin in range(end)
+            )  # fmt: skip
+    answer = pipelined(p, contiguous=True)
+    assert answer.exact
+    assert answer.period_s == pytest.approx(min(t for (end, _), t in best.items() if end == 40), rel=1e-8)
+
+
 def test_latency_of_one_inference_is_that_in_series(random_problem, all_mappings):
     for seed in range(24):
         p = drawn(random_problem, seed)

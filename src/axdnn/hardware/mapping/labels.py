@@ -40,6 +40,7 @@ class Labels(NamedTuple):
 class Limits(NamedTuple):
     """What a mapping must keep: `relaxed` and `upper` prune by bound, `ceiling` `(D,)` holds for every value.
 
+    With a ceiling on busy times the goal must not depend on them.
     `contiguous`: each core runs one unbroken stretch of layers. `most`: labels that are kept of each layer.
     """
 
@@ -162,7 +163,26 @@ def _undominated(terms: Terms, labels: Labels, layer: int, frontier: list[int], 
     group = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    return np.concatenate([member[undominated(points[member])] for member in members])
+    if limits.contiguous and terms.busy and not last:
+        live = [_live_points(terms, labels, layer, frontier, limits, member) for member in members]
+    else:
+        live = [points[member] for member in members]
+    return np.concatenate([member[undominated(some)] for member, some in zip(members, live, strict=True)])
+
+
+def _live_points(terms: Terms, labels: Labels, layer: int, frontier: list[int], limits: Limits, member: Ints) -> Floats:
+    """What matters of labels of one frontier when cores that have run their stretch get no more work.
+
+    Of those cores' busy times only the longest can matter, and not even that where they have a ceiling.
+    """
+    first = labels.cores[member[0]]
+    dead = sorted(set(first[: layer + 1].tolist()) - set(first[frontier].tolist()))
+    values = labels.values[member]
+    binding = [core for core in terms.problem.limited if core not in dead]
+    parts = [np.delete(values, dead, axis=1), labels.used[member][:, binding]]
+    if dead and limits.ceiling is None:
+        parts.append(values[:, dead].max(axis=1, keepdims=True))
+    return np.concatenate(parts, axis=1)
 
 
 def undominated(points: Floats) -> Ints:
@@ -170,6 +190,9 @@ def undominated(points: Floats) -> Ints:
 
     In two coordinates or fewer all dominated points go; in more, those dominated by the `PIVOTS` of least sum.
     """
+    points = points[:, points.min(axis=0, initial=np.inf) < points.max(axis=0, initial=-np.inf)]
+    if points.shape[1] == 0:
+        return np.arange(min(len(points), 1))
     order = np.lexsort(points.T[::-1])
     if points.shape[1] <= 2:
         last = points[order, -1]

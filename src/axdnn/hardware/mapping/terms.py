@@ -23,7 +23,8 @@ class Terms(NamedTuple):
     """The arrays of a sum: `node`, `reload` `(L, C, D)`, `edge` `(E, C, C, D)`, `constant` `(D,)`; 0 where forbidden.
 
     `linked` `(C, C)`: cores that can pass data on. `waiting`: the value to which bytes are added that wait at more than
-    one boundary between cores (only joins of a pipeline), -1 = none; see `stages_of`.
+    one boundary between cores (only joins of a pipeline), -1 = none; see `stages_of`. `busy`: the first values, one a
+    core, are busy times; 0 = they are not.
     """
 
     problem: Problem
@@ -33,6 +34,7 @@ class Terms(NamedTuple):
     constant: Floats
     linked: Bools
     waiting: int = -1
+    busy: int = 0
 
     def weighted(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """Scalar costs `(L, C)`, `(L, C)`, `(E, C, C)` under weights `(D,)`; `inf` where forbidden."""
@@ -173,12 +175,15 @@ def pipelined_terms(problem: Problem, occupies: Occupies) -> Terms:
         "node": _finite(problem.energy_j), "reload": _finite(problem.reload_energy_j), "edge": transfer_j(problem)
     }  # fmt: skip
     held = {key: np.zeros_like(value) for key, value in dynamic.items()}
-    held["edge"] = problem.edge_bytes[:, None, None] * (2 - own)
+    binds = np.isfinite(problem.buffer_bytes) and (np.isfinite(problem.dram_bandwidth_b_s) or problem.dram_j_b > 0)
+    if binds:
+        held["edge"] = problem.edge_bytes[:, None, None] * (2 - own)
     stacked = {
         key: np.concatenate([busy[key], held[key][..., None], (dynamic[key] + busy[key] @ awake)[..., None]], axis=-1)
         for key in busy
     }
-    joins = np.isfinite(problem.buffer_bytes) and not problem.is_forest
+    joins = bool(binds) and not problem.is_forest
     return Terms(
-        problem=problem, constant=np.zeros(cores + 2), linked=linked(problem), waiting=cores if joins else -1, **stacked
+        problem=problem, constant=np.zeros(cores + 2), linked=linked(problem), waiting=cores if joins else -1,
+        busy=cores, **stacked,
     )  # fmt: skip
