@@ -57,6 +57,13 @@ def test_least_product_of_points(seed, count, flat):
     assert product_bound(bounds) <= least * (1 + 1e-9)
 
 
+def test_least_product_looks_where_little_is_to_be_gained():
+    """(1.001, 9.91) betters (1, 10) by 0.8 %, and lies between two corners whose box promises 1 %."""
+    points = np.array([[1.0, 10.0], [1.02, 9.9], [1.001, 9.91]])
+    found = least_product(lambda _, weights: points[(points @ weights.T).argmin(axis=0)], 1)
+    assert found[0].tolist() == [1.001, 9.91]
+
+
 def test_product_bound_is_the_best_corner():
     """Latency + energy >= 10, latency >= 2, energy >= 1: the corner (9, 1)."""
     lines = [((1.0, 1.0), 10.0), ((1.0, 0.0), 2.0), ((0.0, 1.0), 1.0)]

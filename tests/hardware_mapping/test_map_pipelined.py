@@ -152,6 +152,13 @@ def test_a_shorter_path_waits_in_the_buffer():
     assert pipelined(replace(p, buffer_bytes=46.0)).period_s == pytest.approx(1.0)
 
 
+def test_how_long_outputs_have_waited_is_not_forgotten(random_problem, all_mappings, as_pipeline):
+    """A graph where two partial mappings differ only in the boundaries behind them, and the dearer one wins."""
+    p = random_problem(416, 6, 3, chain=False, forbidden=0.1, buffer_bytes=10.0, dram_bandwidth_b_s=15.0, dram_j_b=0.05)
+    least = min(as_pipeline(p, m) for m in all_mappings(p, 0.0))
+    assert pipelined(p).period_s == pytest.approx(least, rel=1e-8)
+
+
 def test_a_period_that_no_core_keeps_is_explained(random_problem):
     p = random_problem(3, 6, 2, forbidden=0.0)
     least = pipelined(p).period_s
