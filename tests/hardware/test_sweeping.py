@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axdnn.hardware import estimate, load_accelerator, sweep, undominated
+from axdnn.hardware import at_voltage, estimate, load_accelerator, sweep, undominated
 from axdnn.records import InvalidInputError, UnknownNameError, from_json, to_json
 
 
@@ -29,6 +29,22 @@ def test_every_point_is_an_estimate(mobile, multipliers, uniform):
         assert point.energy_breakdown_j == pytest.approx(report.energy_breakdown_j)
         assert 0 <= point.stall_fraction < 1
     assert from_json(type(found), to_json(found)) == found
+
+
+def test_voltages_are_swept(mobile, multipliers, uniform):
+    found = sweep(mobile, multipliers["mul8s_1KV6"], {"voltage": [0.7, "0.8", 0.9], "pods": [2, 8]}, "tpu_v4")
+    assert found.axes["voltage"] == (0.7, 0.8, 0.9)
+    assert found.units["voltage"] == "V"
+    for point in found.points:
+        chip = at_voltage(
+            load_accelerator("tpu_v4").replace(pods=int(point.values["array.pods"])), point.values["voltage"]
+        )
+        report = estimate(mobile, uniform(mobile, "mul8s_1KV6"), chip, multipliers=multipliers)
+        assert (point.energy_j, point.latency_s) == pytest.approx((report.energy_j, report.latency_s))
+    with pytest.raises(InvalidInputError, match="`voltage` must be a number of volts, but got 'low'"):
+        sweep(mobile, multipliers["mul8s_1KV6"], {"voltage": ["low"]})
+    with pytest.raises(InvalidInputError, match="voltage_v"):
+        sweep(mobile, multipliers["mul8s_1KV6"], {"voltage": [0.1]})
 
 
 def test_roofs_bound_every_layer(mobile, multipliers):

@@ -52,6 +52,9 @@ def estimate(
     reading: str | None = typer.Option(
         None, help="buildable (a pod holds one multiplier; default) or ideal (any, at no cost); of streaming alone."
     ),
+    voltage: float | None = typer.Option(
+        None, help="Supply of the core in volts, on the alpha-power law from 0.9 V; default: as the accelerator's file."
+    ),
     batch: int = typer.Option(1, min=1, help="Inferences computed together; every figure is of all of them."),
     weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
     mean: str | None = typer.Option(None, help=MEAN_HELP),
@@ -72,7 +75,7 @@ def estimate(
 
     With --gemm-csv or --topology-csv: cycles, buffer and DRAM words of one systolic array, by layer.
     """
-    from axdnn.hardware import Accelerator, load_machine
+    from axdnn.hardware import Accelerator, at_voltage, load_machine
     from axdnn.multipliers import load_multiplier
     from axdnn.records import (
         Assignment,
@@ -87,7 +90,7 @@ def estimate(
     of_network = {
         "--model": model, "--accelerator": accelerator, "--data": data, "--multiplier": multiplier,
         "--assignment": assignment, "--reading": reading, "--weights": weights, "--mean": mean, "--std": std,
-        "--sweep": sweep or None, "--output": output, "--explain": explain,
+        "--sweep": sweep or None, "--output": output, "--explain": explain, "--voltage": voltage,
     }  # fmt: skip
     of_array = {"--dataflow": dataflow, "--array": array, "--timing": timing, "--sram-kb": sram_kb, "--pods": pods}
     if gemm_csv is not None or topology_csv is not None:
@@ -123,11 +126,16 @@ def estimate(
     if not isinstance(chip, Accelerator):
         of_pods = {"--multiplier": multiplier, "--assignment": assignment, "--reading": reading}
         of_pods |= {"--sweep": sweep or None, "--explain": explain}
+        of_pods |= {"--voltage": voltage}
         _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
         if cost_model != "streaming":
             raise InvalidInputError(
                 f"--cost-model must be left out beside --accelerator {chip.name}, which has its own"
             )
+    elif voltage is not None:
+        if sweep:
+            raise InvalidInputError("--voltage must be left out beside --sweep; use --sweep voltage=...")
+        chip = at_voltage(chip, voltage)
     name = load_multiplier(multiplier or "exact").name
     found = load_record(GenerationResult, result_file(assignment)) if assignment is not None else None
 

@@ -19,6 +19,7 @@ from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.layer_files import GemmLayers, read_gemm_csv, read_topology_csv
 from axdnn.hardware.machines import list_machines, load_machine, machine_faults
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
+from axdnn.hardware.operating import at_voltage
 from axdnn.hardware.operators import priced_operators, requantisations
 from axdnn.hardware.paper_equations import PaperConstants
 from axdnn.hardware.paper_literal import PAPER_COMPONENTS, PAPER_MODEL, paper_energy_j, paper_literal, paper_table
@@ -79,6 +80,7 @@ __all__ = [
     "accelerator_faults",
     "allocate",
     "array_counts",
+    "at_voltage",
     "batched",
     "buffer_accesses",
     "buffered_words",

@@ -14,6 +14,7 @@ from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.batching import batched
 from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.hardware.many_chips import Costs, price_chips
+from axdnn.hardware.operating import at_voltage
 from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, UNITS, Parameter, entry_faults, read_entry
 from axdnn.hardware.traffic import traffic
 from axdnn.records import (
@@ -31,6 +32,7 @@ from axdnn.records import (
 MOST_POINTS = 1_000_000
 SIZE = "array"
 """Short for `array.rows` and `array.columns` together: `32x32`."""
+VOLTAGE = "voltage"
 _NOT_SWEPT = ("exact_rows", "fill", "pods_together")
 
 
@@ -41,6 +43,7 @@ def sweep(
     accelerator: str | Accelerator = "tpu_v4",
     *,
     batch: int = 1,
+    curve: str = "alpha_power",
     exact: Mapping[Coding, Figures] | None = None,
 ) -> Sweep:
     """Price a network on all combinations of parameter values; each point's figures are those of `estimate`.
@@ -48,10 +51,11 @@ def sweep(
     Args:
         network: shapes.
         multiplier: of every pod, with figures.
-        axes: key of the accelerator file, its last part, or `array` (`"RxC"`) -> values, in the unit that the shipped
-            files use for the key, or texts with a unit: `"64 KiB"`.
+        axes: key of the accelerator file, its last part, `array` (`"RxC"`) or `voltage` (volts, see `at_voltage`) ->
+            values, in the unit that sweeps show for the key, or texts with a unit: `"64 KiB"`.
         accelerator: what is varied: name, path or loaded.
         batch: inferences computed together.
+        curve: of voltages.
         exact: figures of the exact circuits by coding; default: those of the shipped library.
 
     Raises:
@@ -66,7 +70,7 @@ def sweep(
     if not read or not 1 <= count <= MOST_POINTS:
         raise InvalidInputError(f"`axes` must give 1 to {MOST_POINTS} points, but gives {count if read else 0}")
     combined = [_joined(values) for values in itertools.product(*read.values())]
-    chips = [base.replace(**fields) for _, fields in combined]
+    chips = [_chip(base, fields, curve) for _, fields in combined]
     shapes = batched(network, batch)
     costs = _priced(shapes, chips, multiplier, exact)
     shown: dict[str, tuple[float | str, ...]] = {}
@@ -78,13 +82,19 @@ def sweep(
         accelerator=base.name,
         multiplier=multiplier.name,
         axes=shown,
-        units={key: _unit(_parameter(key)) for key in shown},
+        units={key: "V" if key == VOLTAGE else _unit(_parameter(key)) for key in shown},
         points=_points([values for values, _ in combined], costs),
         peak_macs_per_s=base.pods * base.rows * base.columns * base.clock_hz,
         dram_bandwidth_b_s=base.dram_bandwidth_b_s,
         roofline=_roofline(shapes, base, multiplier, exact),
         batch=batch,
     )
+
+
+def _chip(base: Accelerator, fields: dict[str, Any], curve: str) -> Accelerator:
+    """A variant: parameters first, then its voltage."""
+    chip = base.replace(**{field: value for field, value in fields.items() if field != VOLTAGE})
+    return at_voltage(chip, fields[VOLTAGE], curve) if VOLTAGE in fields else chip
 
 
 def _joined(parts: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -101,7 +111,7 @@ def _parameter(key: str) -> Parameter:
     tails = [path.split(".")[1] for path in known]
     short = {tail: p for tail, p in zip(tails, known.values(), strict=True) if tails.count(tail) == 1}
     if key not in known and key not in short:
-        names = [SIZE, *known]
+        names = [SIZE, VOLTAGE, *known]
         raise unknown_name("parameter", key, names, "a sweep varies the keys of an accelerator file")
     return known.get(key) or short[key]
 
@@ -124,6 +134,11 @@ def _changes(key: str, value: Any) -> tuple[dict[str, float | str], dict[str, An
             raise InvalidInputError(f"`{SIZE}` must be ROWSxCOLUMNS, e.g. 32x32, but got {value!r}")
         pairs = [_changes(k, int(s)) for k, s in zip(("array.rows", "array.columns"), sides, strict=True)]
         return pairs[0][0] | pairs[1][0], pairs[0][1] | pairs[1][1]
+    if key == VOLTAGE:
+        try:
+            return {VOLTAGE: float(value)}, {VOLTAGE: float(value)}
+        except ValueError:
+            raise InvalidInputError(f"`{VOLTAGE}` must be a number of volts, but got {value!r}") from None
     parameter = _parameter(key)
     number, unit = value, _unit(parameter)
     if isinstance(value, str) and not parameter.choices:

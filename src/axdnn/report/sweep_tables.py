@@ -39,7 +39,7 @@ def sweep_table(sweep: Sweep, shown: int | None = SHOWN) -> Table:
 
 
 def _head(sweep: Sweep, key: str) -> str:
-    unit, name = sweep.units.get(key, "1"), key.split(".")[1].replace("_", " ")
+    unit, name = sweep.units.get(key, "1"), key.split(".")[-1].replace("_", " ")
     return name if unit == "1" else f"{name}, {unit}"
 
 

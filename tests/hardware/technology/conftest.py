@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-REFERENCE = Path(__file__).parents[1] / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference"
 
 
 def read_reference(name: str) -> list[dict[str, str]]:

@@ -108,7 +108,7 @@ def test_wrong_sizes_and_words(change, said):
 
 def test_the_committed_benchmark_found_the_tool_equal():
     """All but inputs of convolutions that do not fit; and it says how many times faster the closed forms are."""
-    report = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "hardware.json").read_text())
+    report = json.loads((Path(__file__).parents[3] / "benchmarks" / "results" / "hardware.json").read_text())
     differ = report["scalesim"]["rows_that_differ"]
     assert {key for key, rows in differ.items() if rows} == {"dram_ifmap_reads"}
     ours, tool = (report[key]["layer_configurations_s"] for key in ("closed_forms", "scalesim"))

@@ -14,7 +14,7 @@ from axdnn.hardware.imc.constants import TABLES, constants, values
 from axdnn.hardware.imc.macro import AREA_PARTS, ENERGY_PARTS
 from axdnn.records import InvalidInputError, UnknownNameError
 
-with (Path(__file__).parents[1] / "reference" / "zigzag_imc.csv").open(newline="") as file:
+with (Path(__file__).parents[2] / "reference" / "zigzag_imc.csv").open(newline="") as file:
     ROWS = list(csv.DictReader(file))
 PARTS = {
     "E_dac_pJ": "dac", "E_adc_pJ": "adc", "E_mult_pJ": "multipliers", "E_analog_bl_pJ": "bit_lines",

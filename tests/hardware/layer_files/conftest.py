@@ -11,7 +11,7 @@ import pytest
 
 from axdnn.hardware import ArrayCounts, GemmLayers, array_counts, read_topology_csv
 
-REFERENCE = Path(__file__).parents[1] / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference"
 
 
 class ToolRow(NamedTuple):
