@@ -51,7 +51,7 @@ def test_a_layer_is_explained(axdnn: Command) -> None:
     assert "HBM2" in shown
 
 
-@pytest.mark.parametrize("name", ["isaac", "neurram", "sram_cim", "eyeriss_like", "tpu_v3"])
+@pytest.mark.parametrize("name", ["isaac", "neurram", "sram_cim", "npu_cim", "eyeriss_like", "tpu_v3"])
 def test_every_kind_of_machine(axdnn: Command, name: str) -> None:
     report = json.loads(axdnn("estimate", "--model", "lenet5", "--accelerator", name, "--format", "json").out)
     assert report["accelerator"] == name

@@ -31,11 +31,12 @@ def list_(format: Format = typer.Option(Format.table, help="Output format.")) ->
     rows = []
     for name, kind in list_machines().items():
         m: Any = load_machine(name)
-        row = {"name": name, "kind": kind, "description": m.description, "rows": m.rows, "columns": m.columns}
+        row = {"name": name, "kind": kind, "description": m.description, "rows": None, "columns": None}
+        row |= {"pods": None, "clock_hz": None, "peak_mac_s": None}
+        if kind != "system":
+            row |= {"rows": m.rows, "columns": m.columns, "pods": getattr(m, "arrays", None)}
         if isinstance(m, Accelerator):
             row |= {"pods": m.pods, "clock_hz": m.clock_hz, "peak_mac_s": m.pods * m.rows * m.columns * m.clock_hz}
-        else:
-            row |= {"pods": m.arrays, "clock_hz": None, "peak_mac_s": None}
         rows.append(row)
     show_listing("Accelerators", columns, rows, format, ("Your own: pass the path of a YAML file of the same form.",))
 
@@ -83,5 +84,7 @@ def validate(files: list[Path] = typer.Argument(help="YAML files of accelerators
 
 def _size(machine: Machine) -> str:
     m: Any = machine
+    if hasattr(m, "cores"):
+        return f"{m.name}: cores {', '.join(m.cores)}"
     count, word = (m.pods, "pods") if hasattr(m, "pods") else (m.arrays, "arrays")
     return f"{m.name}: {count} {word} of {m.rows} x {m.columns}"

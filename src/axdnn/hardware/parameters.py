@@ -22,6 +22,7 @@ UNITS: dict[str, dict[str, float]] = {
     "energy per byte": {"J/B": 1.0, "pJ/B": 1e-12},
     "area": {"m2": 1.0, "mm2": 1e-6, "um2": 1e-12},
     "area per byte": {"m2/B": 1.0, "mm2/MiB": 1e-6 / MIB, "mm2/MB": 1e-12},
+    "power": {"W": 1.0, "mW": 1e-3},
     "power density": {"W/m2": 1.0, "mW/mm2": 1e3},
 }
 """Dimension -> accepted unit -> factor to SI."""

@@ -23,7 +23,8 @@ def law_network() -> Network:
     """Return a network with a large, a small, a grouped, a depthwise and a fully connected layer."""
     layers = (
         _layer("stem", 784, 27, 16, inputs=2352), _layer("body", 196, 144, 32, inputs=3136),
-        _layer("grouped", 196, 72, 16, groups=2, inputs=6272), _layer("depthwise", 196, 9, 1, groups=32, inputs=6272),
+        _layer("grouped", 196, 72, 16, groups=2, inputs=6272),
+        msgspec.structs.replace(_layer("depthwise", 196, 9, 1, groups=32, inputs=6272), kernel=(3, 3)),
         _layer("head", 1, 512, 10),
     )  # fmt: skip
     return Network(name="laws", layers=layers, peak_activation_words=12000)

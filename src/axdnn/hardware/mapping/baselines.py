@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +35,7 @@ def greedy(problem: Problem, objective: Objective = "latency") -> Mapped:
 
     Capacity is filled first come, first served. For the product, latency and energy weigh the same on average.
     """
-    terms = sequential_terms(problem)
+    cores, terms = np.asarray(cores, dtype=np.int64), sequential_terms(problem)
     weights = read_objective(objective)[1]
     if weights is None:
         mean = np.where(problem.allowed[..., None], terms.node, np.nan)
@@ -60,7 +61,7 @@ def greedy(problem: Problem, objective: Objective = "latency") -> Mapped:
     return _labelled(account_sequential(problem, cores, resident), objective)
 
 
-def given(problem: Problem, cores: Ints, objective: Objective = "latency") -> Mapped:
+def given(problem: Problem, cores: Sequence[int] | Ints, objective: Objective = "latency") -> Mapped:
     """Price a mapping that the caller chose, one after the other; weights stay by what their reload costs (greedy)."""
     terms = sequential_terms(problem)
     weights = read_objective(objective)[1]
