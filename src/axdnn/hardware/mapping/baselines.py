@@ -35,7 +35,7 @@ def greedy(problem: Problem, objective: Objective = "latency") -> Mapped:
 
     Capacity is filled first come, first served. For the product, latency and energy weigh the same on average.
     """
-    cores, terms = np.asarray(cores, dtype=np.int64), sequential_terms(problem)
+    terms = sequential_terms(problem)
     weights = read_objective(objective)[1]
     if weights is None:
         mean = np.where(problem.allowed[..., None], terms.node, np.nan)
@@ -63,17 +63,17 @@ def greedy(problem: Problem, objective: Objective = "latency") -> Mapped:
 
 def given(problem: Problem, cores: Sequence[int] | Ints, objective: Objective = "latency") -> Mapped:
     """Price a mapping that the caller chose, one after the other; weights stay by what their reload costs (greedy)."""
-    terms = sequential_terms(problem)
+    terms, chosen = sequential_terms(problem), np.asarray(cores, dtype=np.int64)
     weights = read_objective(objective)[1]
     saving = terms.reload @ (np.ones(2) if weights is None else weights)
-    resident = choose_resident(problem, cores[None], np.where(problem.can_reload, saving, np.inf))
-    if not np.isfinite(values_of(terms, cores[None], resident)).all():
+    resident = choose_resident(problem, chosen[None], np.where(problem.can_reload, saving, np.inf))
+    if not np.isfinite(values_of(terms, chosen[None], resident)).all():
         return Mapped(
             feasible=False, objective=read_objective(objective)[0], method="given",
             binding="a layer runs on a core that cannot run it, or weights that cannot be reloaded do not fit",
             remedy="let `sequential` choose the cores",
         )  # fmt: skip
-    return _labelled(account_sequential(problem, cores, resident[0]), objective)
+    return _labelled(account_sequential(problem, chosen, resident[0]), objective)
 
 
 def _labelled(mapped: Mapped, objective: Objective) -> Mapped:

@@ -79,6 +79,7 @@ def _report(
             layer=layer.name, multiplier=assignment.multipliers[layer.name], pods=1, macs=layer.macs, cycles=0,
             latency_s=busy + mapped.latency_parts_s["spill"] * share, bound=row.core, energy_j=energy,
             utilisation=float(costs.utilisation[i, core]),
+            memory_bytes=(0 if layer.kind == "matmul" else layer.weights) + layer.input_words + layer.output_words,
         ))  # fmt: skip
     area = {**costs.area_m2, "buffer": chip.buffer_m2, "links": chip.link_m2}
     peak = shapes.peak_activation_words or max(x.input_words + x.output_words for x in shapes.layers)
