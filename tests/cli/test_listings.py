@@ -186,7 +186,7 @@ def test_errors_that_are_ours_to_mend_are_not_hidden(monkeypatch: pytest.MonkeyP
     def broken() -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr("axdnn.hardware.list_accelerators", broken)
+    monkeypatch.setattr("axdnn.hardware.list_machines", broken)
     with pytest.raises(KeyError, match="a defect"):
         axdnn("accelerators", "list")
 
@@ -205,5 +205,5 @@ def test_exit_codes(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr("axdnn.hardware.list_accelerators", fail)
+    monkeypatch.setattr("axdnn.hardware.list_machines", fail)
     assert axdnn("accelerators", "list") == (code, "", said)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from axdnn.hardware import estimate, list_accelerators, load_accelerator, parse_accelerator
-from axdnn.hardware.accelerator import PARAMETERS
+from axdnn.hardware.accelerator import OPTIONAL, PARAMETERS
 from axdnn.hardware.components import AREA_BY_NODE_NM, ENERGY_BY_NODE_NM, node_factor, shared_area_m2
 from axdnn.records import InvalidInputError, UnknownNameError
 
@@ -24,7 +24,8 @@ def test_tpu_v4_is_what_is_published():
     assert (chip.multiply_j, chip.add_j, chip.dram_bandwidth_b_s) == pytest.approx((0.07e-12, 0.03e-12, 1.2e12))
     assert chip.activation_buffer_bytes + chip.weight_buffer_bytes == 32 * 2**20
     assert chip.backing_bytes == 128 * 2**20
-    assert set(chip.sources) == {p.path for p in PARAMETERS}
+    vector = {p.path for p in OPTIONAL if p.field.startswith("vector_")}
+    assert set(chip.sources) == {p.path for p in PARAMETERS} | vector
     assert sum(shared_area_m2(chip, 8).values()) < 600e-6  # die
 
 
@@ -69,7 +70,9 @@ def test_node_factor():
 
 
 def test_shipped_and_unknown():
-    assert list_accelerators() == ["edge_16x16", "sosa_32x32", "tpu_v4", "xai_gen"]
+    assert list_accelerators() == [
+        "edge_16x16", "eyeriss_like", "sosa_32x32", "tpu_v3", "tpu_v4", "tpu_v4i", "xai_gen",
+    ]  # fmt: skip
     for name in list_accelerators():
         assert load_accelerator(name).name == name
     with pytest.raises(UnknownNameError, match="nearest: tpu_v4"):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from axdnn.hardware import load_accelerator
 from axdnn.hardware.accelerator import Accelerator
+from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.hardware.streaming import layer_terms
-from axdnn.hardware.traffic import activation_home, layer_arrays, strip_rows
+from axdnn.hardware.traffic import activation_home, strip_rows
 from axdnn.records import InvalidInputError, Layer, Network
 
 SHAPES = st.tuples(

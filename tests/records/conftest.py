@@ -18,8 +18,12 @@ from axdnn.records import (
     LayerScores,
     Multiplier,
     Network,
+    OperatorCost,
     Record,
+    RooflineLayer,
     Study,
+    Sweep,
+    SweepPoint,
 )
 
 FIGURES = Figures(power_w=1e-4, area_m2=7e-10, delay_s=1.5e-9, source="a table", published={"power_mw": "0.1"})
@@ -39,6 +43,9 @@ COST = CostReport(
                       traffic_bytes={"dram": 0.1}, memory_bytes=99, area_m2=1e-7),),
     pods={"m": 2}, energy_j=1e-6, latency_s=2e-6, memory_bytes=77, area_m2=3e-4, multiplier_energy_j=1e-9,
     area_breakdown_m2={"pe": 1e-9}, memory_breakdown_bytes={"weights": 9}, notes=("ä note — µJ",), sources={"a.b": "1"},
+    operators=(OperatorCost(name="relu", operator="relu", kind="activation", fused=True, operations=9, transcendental=1,
+                            cycles=3, latency_s=0.1 + 0.2, energy_j={"vector": 5e-324}),),
+    operator_energy_j=1e-12, operator_latency_s=1 / 3,
 )  # fmt: skip
 ASSIGNMENT = Assignment(multipliers={"conv1": "m"}, pods={"m": 2})
 ACCURACY = Accuracy(split="search", images=5000, accuracy=0.1 + 0.2, baseline_accuracy=0.99, loss_bound=0.7)
@@ -70,9 +77,17 @@ def multiplier(seed: int = 0) -> Multiplier:
     return made
 
 
+SWEEP = Sweep(
+    network="net", accelerator="tpu_v4", multiplier="m", axes={"array.rows": (8.0, 16.0), "array.dataflow": ("ws",)},
+    units={"array.rows": "1"}, peak_macs_per_s=1e12, dram_bandwidth_b_s=1e11, batch=3,
+    points=(SweepPoint(values={"array.rows": 8.0, "array.dataflow": "ws"}, latency_s=1e-3, energy_j=2e-6, area_m2=1e-4,
+                       energy_breakdown_j={"dram": 2e-6}, stall_fraction=0.25, best=True),),
+    roofline=(RooflineLayer(layer="conv1", macs_per_byte=4.5, macs_per_s=1e9),),
+)  # fmt: skip
+
 EXAMPLES: tuple[Record, ...] = (
-    FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], ASSIGNMENT, ACCURACY, EVALUATION, SCORES,
-    STUDY, RESULT, multiplier(),
+    FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], COST.operators[0], ASSIGNMENT, ACCURACY,
+    EVALUATION, SCORES, STUDY, RESULT, SWEEP, SWEEP.points[0], SWEEP.roofline[0], multiplier(),
 )  # fmt: skip
 
 

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from axdnn.cli.console import Format, result_file, show_table
+from axdnn.cli.estimate_arrays import (
+    ARRAY_HELP,
+    DATAFLOW_HELP,
+    GEMM_HELP,
+    PODS_HELP,
+    SRAM_HELP,
+    TIMING_HELP,
+    TOPOLOGY_HELP,
+    array_estimate,
+)
+from axdnn.cli.estimate_more import EXPLAIN_HELP, OUTPUT_HELP, SWEEP_HELP, explain_estimate, sweep_estimate
 from axdnn.cli.model_options import MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, usual_data
+
+if TYPE_CHECKING:
+    from axdnn.records import Network
 
 READINGS = ("buildable", "ideal")
 COST_MODELS = ("streaming", "paper_literal")
 
 
+class EstimateFormat(enum.StrEnum):
+    """Output format; csv is for layers from a file."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
 def estimate(
-    model: str = typer.Option(..., help=MODEL_HELP),
-    accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
+    model: str | None = typer.Option(None, help=f"{MODEL_HELP} Or an ONNX file, file.onnx."),
+    accelerator: str | None = typer.Option(
+        None, help="Name (see `axdnn accelerators list`), or path of a YAML file; default tpu_v4."
+    ),
     data: str | None = typer.Option(None, help="Data set that gives the input shape; default: the model's usual one."),
     multiplier: str | None = typer.Option(None, help="Multiplier of every layer; default: the exact one."),
     assignment: Path | None = typer.Option(
@@ -26,16 +52,34 @@ def estimate(
     reading: str | None = typer.Option(
         None, help="buildable (a pod holds one multiplier; default) or ideal (any, at no cost); of streaming alone."
     ),
+    voltage: float | None = typer.Option(
+        None, help="Supply of the core in volts, on the alpha-power law from 0.9 V; default: as the accelerator's file."
+    ),
+    batch: int = typer.Option(1, min=1, help="Inferences computed together; every figure is of all of them."),
     weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
     mean: str | None = typer.Option(None, help=MEAN_HELP),
     std: str | None = typer.Option(None, help=STD_HELP),
-    format: Format = typer.Option(Format.table, help="Output format."),
+    gemm_csv: Path | None = typer.Option(None, help=GEMM_HELP),
+    topology_csv: Path | None = typer.Option(None, help=TOPOLOGY_HELP),
+    dataflow: str | None = typer.Option(None, help=DATAFLOW_HELP),
+    array: str | None = typer.Option(None, help=ARRAY_HELP),
+    timing: str | None = typer.Option(None, help=TIMING_HELP),
+    sram_kb: str | None = typer.Option(None, help=SRAM_HELP),
+    pods: int | None = typer.Option(None, help=PODS_HELP),
+    sweep: list[str] = typer.Option([], help=SWEEP_HELP),
+    output: Path | None = typer.Option(None, help=OUTPUT_HELP),
+    explain: str | None = typer.Option(None, metavar="LAYER", help=EXPLAIN_HELP),
+    format: EstimateFormat = typer.Option(EstimateFormat.table, help="Output format; csv with a file of layers."),
 ) -> None:
-    """Price a network on an accelerator: energy, latency, memory and area, by layer and component."""
-    from axdnn.hardware import load_accelerator
+    """Price a network on an accelerator: energy, latency, memory and area, by layer and component.
+
+    With --gemm-csv or --topology-csv: cycles, buffer and DRAM words of one systolic array, by layer.
+    """
+    from axdnn.hardware import Accelerator, at_voltage, load_machine
     from axdnn.multipliers import load_multiplier
     from axdnn.records import (
         Assignment,
+        CostReport,
         GenerationResult,
         InvalidInputError,
         load_record,
@@ -43,44 +87,119 @@ def estimate(
         unknown_name,
     )
 
+    of_network = {
+        "--model": model, "--accelerator": accelerator, "--data": data, "--multiplier": multiplier,
+        "--assignment": assignment, "--reading": reading, "--weights": weights, "--mean": mean, "--std": std,
+        "--sweep": sweep or None, "--output": output, "--explain": explain, "--voltage": voltage,
+    }  # fmt: skip
+    of_array = {"--dataflow": dataflow, "--array": array, "--timing": timing, "--sram-kb": sram_kb, "--pods": pods}
+    if gemm_csv is not None or topology_csv is not None:
+        _without(of_network, "a file of layers, which runs on one array")
+        if cost_model != "streaming":
+            raise InvalidInputError("--cost-model must be left out beside a file of layers, which runs on one array")
+        array_estimate(gemm_csv, topology_csv, dataflow, array, timing, sram_kb, pods, format)
+        return
+    _without(of_array, "--model; they go with --gemm-csv or --topology-csv")
+    if model is None:
+        raise InvalidInputError("--model, --gemm-csv or --topology-csv must be given")
+    if format is EstimateFormat.csv and not sweep:
+        raise InvalidInputError("--format csv goes with a file of layers or --sweep; use table or json with --model")
+    if output is not None and not sweep:
+        raise InvalidInputError("--output goes with --sweep; redirect standard output for anything else")
+    if (sweep or explain) and cost_model != "streaming":
+        raise InvalidInputError(f"--sweep and --explain are for --cost-model streaming, but got {cost_model}")
+    if sweep:
+        _without({"--assignment": assignment, "--reading": reading, "--explain": explain}, "--sweep")
     if cost_model not in COST_MODELS:
         raise unknown_name("cost model", cost_model, COST_MODELS)
     if reading is not None and reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
     if reading is not None and cost_model != "streaming":
         raise InvalidInputError(f"--reading is for --cost-model streaming, but got {cost_model}, which has one reading")
+    if batch != 1 and cost_model != "streaming":
+        raise InvalidInputError(
+            f"--batch is for --cost-model streaming, but got {cost_model}, which prices one inference"
+        )
     if multiplier is not None and assignment is not None:
         raise InvalidInputError("give --multiplier or --assignment, not both")
-    chip = load_accelerator(accelerator)
+    chip = load_machine("tpu_v4" if accelerator is None else accelerator)
+    if not isinstance(chip, Accelerator):
+        of_pods = {"--multiplier": multiplier, "--assignment": assignment, "--reading": reading}
+        of_pods |= {"--sweep": sweep or None, "--explain": explain}
+        of_pods |= {"--voltage": voltage}
+        _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
+        if cost_model != "streaming":
+            raise InvalidInputError(
+                f"--cost-model must be left out beside --accelerator {chip.name}, which has its own"
+            )
+    elif voltage is not None:
+        if sweep:
+            raise InvalidInputError("--voltage must be left out beside --sweep; use --sweep voltage=...")
+        chip = at_voltage(chip, voltage)
     name = load_multiplier(multiplier or "exact").name
     found = load_record(GenerationResult, result_file(assignment)) if assignment is not None else None
 
-    import torch
-
-    from axdnn.data import dataset_info
     from axdnn.hardware import estimate as price
     from axdnn.hardware import paper_literal
     from axdnn.layers import Recipe, coded
-    from axdnn.models import resolve_model
-    from axdnn.quant import capture, fold_batch_norm, network_of
-    from axdnn.report import cost_energy_table, cost_layers_table, cost_totals_table
+    from axdnn.report import cost_energy_table, cost_layers_table, cost_operators_table, cost_totals_table
 
-    info = dataset_info(data or usual_data(model))
-    net = resolve_model(model, info.name, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
-                        shapes_only=True)  # fmt: skip
-    network = network_of(fold_batch_norm(capture(net.model, torch.zeros(1, *info.image_shape))), net.name)
+    if model.endswith(".onnx"):
+        from axdnn.models import network_from_onnx
+
+        inapt = {"--data": data, "--weights": weights, "--mean": mean, "--std": std}
+        _without(inapt, "an ONNX file, which has its own shapes")
+        network = network_from_onnx(model)
+    else:
+        network = _captured(model, data, weights, mean, std)
     if found is None:
         chosen = Assignment(multipliers=dict.fromkeys(network.layer_names, name))
     else:  # the pods were chosen for another accelerator, perhaps
         left_out = found.chosen.assignment
         chosen = Assignment(multipliers=found.assignment, skip=left_out.skip, absent=left_out.absent)
     wired = {name: coded(load_multiplier(name), Recipe()) for name in chosen.kinds}
-    if cost_model == "streaming":
-        report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable")  # type: ignore[arg-type]
+    if sweep:
+        assert isinstance(chip, Accelerator)
+        sweep_estimate(network, chip, wired[name], sweep, batch, output, format)
+        return
+    if explain is not None:
+        assert isinstance(chip, Accelerator)
+        explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format)
+        return
+    if not isinstance(chip, Accelerator):
+        priced = chip.cost(network, batch=batch)
+        assert isinstance(priced, CostReport)
+        report = priced
+    elif cost_model == "streaming":
+        report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable",  # type: ignore[arg-type]
+                       batch=batch)  # fmt: skip
     else:
         report = paper_literal(network, chosen, chip, multipliers=wired)
-    if format is Format.json:
+    if format is EstimateFormat.json:
         sys.stdout.write(to_json(report))
         return
-    for table in (cost_layers_table(report), cost_energy_table(report), cost_totals_table(report)):
-        show_table(table, format)
+    operators = (cost_operators_table(report),) if report.operators else ()
+    for table in (cost_layers_table(report), cost_energy_table(report), *operators, cost_totals_table(report)):
+        show_table(table, Format.table)
+
+
+def _captured(model: str, data: str | None, weights: Path | None, mean: str | None, std: str | None) -> Network:
+    """Capture a known model or the user's, for images of a data set."""
+    import torch
+
+    from axdnn.data import dataset_info
+    from axdnn.models import resolve_model
+    from axdnn.quant import capture, fold_batch_norm, network_of
+
+    info = dataset_info(data or usual_data(model))
+    net = resolve_model(model, info.name, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
+                        shapes_only=True)  # fmt: skip
+    return network_of(fold_batch_norm(capture(net.model, torch.zeros(1, *info.image_shape))), net.name)
+
+
+def _without(options: dict[str, object], beside: str) -> None:
+    """Refuse options that were given."""
+    from axdnn.records import InvalidInputError
+
+    if given := [name for name, value in options.items() if value is not None]:
+        raise InvalidInputError(f"{', '.join(given)} must be left out beside {beside}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,12 +12,22 @@ from typing import Any
 import msgspec
 import yaml
 
-from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, check_keys, check_together, read_entry
-from axdnn.records.errors import InvalidInputError, unknown_name
+from axdnn.hardware.interface import exact_assignment, one_or_all, pairs
+from axdnn.hardware.parameters import (
+    OPTIONAL,
+    PARAMETERS,
+    entry_faults,
+    key_faults,
+    read_entry,
+    together_faults,
+)
+from axdnn.hardware.systolic import Dataflow, Timing
+from axdnn.hardware.technology.topology import Topology
+from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network, unknown_name
 
 
 class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A multi-pod, weight-stationary systolic array. Fields are in SI units, named; see `designs/*.yaml`.
+    """A multi-pod systolic array. Fields are in SI units, named; see `designs/*.yaml`.
 
     Attributes:
         name, description: label and one sentence.
@@ -36,6 +46,12 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         fill: where a fold that does not fill the rows lies, `top` or `bottom`; see `exact_terms`.
         pods_together: neighbouring pods that always hold the same kind, so kinds get multiples of it. A chip of many
             pods needs it to be searched: at most 16 such groups are quick.
+        dataflow: what stays in the pods: weights (`ws`), sums (`os`) or inputs (`is`).
+        timing: how folds follow each other, see `operation_cycles`.
+        interconnect: network between buffers and pods, see `interconnect_j_b`, `network_cycles` and `port_sharing`.
+        weights_stay_on_chip: 1 = weights that fit stay from one inference to the next, see `resident_weights`.
+        vector_*: the vector unit, lanes of the whole chip, operations a lane starts in a cycle, cycles that a
+            transcendental occupies a lane, joules of one operation of that width; None = see `vector_unit`.
         sources: key path -> `value unit; source`.
     """
 
@@ -79,6 +95,17 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     exact_rows: int = 0
     fill: str = "top"
     pods_together: int = 1
+    dataflow: Dataflow = "ws"
+    timing: Timing = "pipelined"
+    interconnect: Topology = "butterfly"
+    weights_stay_on_chip: int = 0
+    vector_lanes: int | None = None
+    vector_operations: int | None = None
+    vector_transcendental_cycles: int | None = None
+    vector_8bit_j: float | None = None
+    vector_16bit_j: float | None = None
+    vector_32bit_j: float | None = None
+    vector_transcendental_j: float | None = None
     sources: dict[str, str] = {}
 
     def replace(self, **changes: Any) -> Accelerator:
@@ -86,6 +113,27 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         paths = {p.field: p.path for p in (*PARAMETERS, *OPTIONAL)}
         changed = {paths[f]: f"{v!r} (SI); changed by the caller" for f, v in changes.items() if f in paths}
         return msgspec.structs.replace(self, **{"sources": {**self.sources, **changed}, **changes})
+
+    def cost(
+        self,
+        networks: Network | Sequence[Network],
+        assignments: Assignment | Sequence[Assignment] | None = None,
+        *,
+        multipliers: Mapping[str, Multiplier] | None = None,
+        **options: Any,
+    ) -> CostReport | tuple[CostReport, ...]:
+        """Price networks under assignments, see `Machine.cost`; `options` are those of `estimate`."""
+        from axdnn.hardware.estimate import estimate  # prices this class
+        from axdnn.multipliers import load_multiplier
+
+        known = dict(multipliers or {})
+        reports = []
+        for network, assignment in pairs(networks, assignments):
+            chosen = assignment or exact_assignment(network)
+            if "exact" in chosen.kinds and "exact" not in known:
+                known["exact"] = load_multiplier("exact")
+            reports.append(estimate(network, chosen, self, multipliers=known, **options))
+        return one_or_all(networks, assignments, reports)
 
 
 def list_accelerators() -> list[str]:
@@ -124,27 +172,51 @@ def parse_accelerator(text: str, where: str) -> Accelerator:
     """Read an accelerator from YAML text; `where` names the file in errors.
 
     Raises:
-        InvalidInputError: not YAML, or a missing, unknown or illegal entry.
+        InvalidInputError: not YAML, or a missing, unknown or illegal entry; the message names all faults.
     """
+    faults, found = _read(text, where)
+    if faults:
+        raise InvalidInputError("; ".join(faults))
+    return msgspec.convert(found, Accelerator)
+
+
+def accelerator_faults(text: str, where: str) -> list[str]:
+    """Return everything that is wrong with the YAML text of an accelerator, a sentence each; none if it is valid.
+
+    A section that is missing or no mapping is one fault, and what would stand in it is not looked at.
+
+    Args:
+        text: of the file.
+        where: names the file in the sentences.
+    """
+    return _read(text, where)[0]
+
+
+def _read(text: str, where: str) -> tuple[list[str], dict[str, Any]]:
+    """Return all faults, and the fields of the accelerator as far as they are legal."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"{where} must be YAML, but: {error}") from error
+        return [f"{where} must be YAML, but: {error}"], {}
     if not isinstance(data, Mapping):
-        raise InvalidInputError(f"{where} must hold a mapping of sections, but got {type(data).__name__}")
-    check_keys(data, where)
-    labels = {key: data.get(key) for key in ("name", "description")}
+        return [f"{where} must hold a mapping of sections, but got {type(data).__name__}"], {}
+    faults = key_faults(data, where)
+    labels = {key: data[key] for key in ("name", "description") if key in data}
     for key, value in labels.items():
         if not isinstance(value, str) or not value.strip():
-            raise InvalidInputError(f"{where}: `{key}` must be a text, but got {value!r}")
+            faults.append(f"{where}: `{key}` must be a text, but got {value!r}")
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for parameter in (*PARAMETERS, *OPTIONAL):
         section, key = parameter.path.split(".")
-        if key in data[section] or parameter in PARAMETERS:
-            values[parameter.field], sources[parameter.path] = read_entry(data[section][key], parameter, where)
-    check_together(values, where)
-    return msgspec.convert({**labels, **values, "sources": sources}, Accelerator)
+        entries = data.get(section)
+        if not isinstance(entries, Mapping) or key not in entries:
+            continue
+        if wrong := entry_faults(entries[key], parameter, where):
+            faults += wrong
+        else:
+            values[parameter.field], sources[parameter.path] = read_entry(entries[key], parameter)
+    return faults + together_faults(values, where), {**labels, **values, "sources": sources}
 
 
 def _designs() -> Any:

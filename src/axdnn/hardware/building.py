@@ -31,7 +31,7 @@ def _area(
     return {
         "multiplier": sum(count * parts[name][0] for name, count in pods.items()),
         "mac_rest": sum(count * parts[name][1] for name, count in pods.items()),
-        **shared_area_m2(chip, sum(pods.values())),
+        **{name: float(area) for name, area in shared_area_m2(chip, sum(pods.values())).items()},
     }
 
 
@@ -40,7 +40,7 @@ def ideal(kinds: Mapping[str, Multiplier], chip: Accelerator, exact: Mapping[Cod
     largest = max(kinds, key=lambda name: pod_area_m2(kinds[name], chip, exact))
     watts = min(pod_static_w(m, chip, exact) for m in kinds.values()) * chip.pods + shared_static_w(chip, chip.pods)
     every = dict.fromkeys(kinds, chip.pods)
-    return Build(every, every, watts, _area(kinds, {largest: chip.pods}, chip, exact))
+    return Build(every, every, float(watts), _area(kinds, {largest: chip.pods}, chip, exact))
 
 
 def buildable(
@@ -68,7 +68,8 @@ def buildable(
         best = allocate(by_kind[None], watts[None], shared_static_w(chip, chip.pods))
         pods = {name: step * int(count) for name, count in zip(kinds, best.pods[0], strict=True)}
     power = sum(count * pod_static_w(kinds[name], chip, exact) for name, count in pods.items())
-    return Build(pods, pods, power + shared_static_w(chip, sum(pods.values())), _area(kinds, pods, chip, exact))
+    power += shared_static_w(chip, sum(pods.values()))
+    return Build(pods, pods, float(power), _area(kinds, pods, chip, exact))
 
 
 def _given(assignment: Assignment, chip: Accelerator) -> dict[str, int]:

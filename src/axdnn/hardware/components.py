@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from axdnn.hardware.accelerator import Accelerator
+from axdnn.hardware.dataflows import MOVING_BITS
+from axdnn.hardware.systolic import Ints
+from axdnn.hardware.technology.nodes import AREA_BY_NODE_NM as AREA_BY_NODE_NM
+from axdnn.hardware.technology.nodes import ENERGY_BY_NODE_NM as ENERGY_BY_NODE_NM
+from axdnn.hardware.technology.nodes import node_factor as node_factor
+from axdnn.hardware.technology.topology import hops
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
 
 Floats = npt.NDArray[np.float64]
@@ -19,27 +26,6 @@ Floats = npt.NDArray[np.float64]
 ACTIVATION_BITS = 8
 ACCUMULATOR_BITS = 32
 ACCUMULATOR_BYTES = 4
-PIPELINE_BITS = ACTIVATION_BITS + ACCUMULATOR_BITS
-"""Register bits that change each cycle in a weight-stationary element: activation to the right, sum downwards."""
-
-ENERGY_BY_NODE_NM = {130: 3.07, 90: 1.90, 65: 1.24, 45: 1.0, 32: 0.66, 20: 0.22, 16: 0.17, 14: 0.14, 10: 0.12, 7: 0.094}
-"""Dynamic energy relative to 45 nm (Stillmaker & Baas, Integration 2017)."""
-AREA_BY_NODE_NM = {45: 1.0, 32: 0.46, 16: 0.19, 7: 0.059}
-"""Area relative to 45 nm (same source)."""
-
-
-def node_factor(table: Mapping[int, float], from_nm: float, to_nm: float) -> float:
-    """Factor from one technology node to another: log-log interpolation in `table`.
-
-    Raises:
-        InvalidInputError: a node outside the table.
-    """
-    nodes = sorted(table)
-    for node in (from_nm, to_nm):
-        if not nodes[0] <= node <= nodes[-1]:
-            raise InvalidInputError(f"{nodes[0]} <= node <= {nodes[-1]} nm must hold, but got {node}")
-    logs = np.interp(np.log([from_nm, to_nm]), np.log(nodes), np.log([table[n] for n in nodes]))
-    return float(math.exp(logs[1] - logs[0]))
 
 
 def exact_figures(given: Mapping[Coding, Figures] | None = None) -> dict[Coding, Figures]:
@@ -97,7 +83,7 @@ def multiply_j(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding,
 def mac_rest_j(multiplier: Multiplier, chip: Accelerator) -> float:
     """Joules per MAC beside the product: 32-bit add, pipeline registers, sign-magnitude wrapper if there is one."""
     wrapper = chip.sign_magnitude_j if multiplier.coding == "sign_magnitude" else 0.0
-    return chip.add_j + PIPELINE_BITS * chip.register_j_bit + wrapper
+    return chip.add_j + MOVING_BITS[chip.dataflow] * chip.register_j_bit + wrapper
 
 
 def pe_area_m2(multiplier: Multiplier, chip: Accelerator) -> tuple[float, float]:
@@ -135,19 +121,31 @@ def pod_area_m2(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding
 
 def pod_static_w(multiplier: Multiplier, chip: Accelerator, exact: Mapping[Coding, Figures] | None = None) -> float:
     """Power of one pod whether it works or not: leakage of its area, and the clock part of its registers."""
-    clock = chip.clock_fraction * PIPELINE_BITS * chip.register_j_bit * chip.clock_hz * chip.rows * chip.columns
-    return pod_area_m2(multiplier, chip, exact) * chip.logic_leakage_w_m2 + clock
+    element_w = chip.clock_fraction * MOVING_BITS[chip.dataflow] * chip.register_j_bit * chip.clock_hz
+    return pod_area_m2(multiplier, chip, exact) * chip.logic_leakage_w_m2 + element_w * chip.rows * chip.columns
 
 
 def shared_area_m2(chip: Accelerator, pods: int) -> dict[str, float]:
-    """Area of what is not in a pod, for a chip of `pods` pods: memories and butterfly; component -> square metres."""
-    ports = 8 * (chip.rows + 5 * chip.columns)  # bits: SOSA's r + 5c bytes a cycle
-    switches = chip.interconnect_expansion * pods * math.log2(max(pods, 1))
+    """Area of what is not in a pod, for a chip of `pods` pods: memories and network; component -> square metres."""
+    port_bits = 8 * (chip.rows + 5 * chip.columns)  # SOSA's r + 5c bytes a cycle
     buffers = chip.activation_buffer_bytes + chip.weight_buffer_bytes + pods * chip.accumulator_bytes
     return {
         "sram": buffers * chip.buffer_m2_b + chip.backing_bytes * chip.backing_m2_b,
-        "interconnect": switches * ports * chip.interconnect_m2_bit,
+        "interconnect": network_ports(chip, pods) * port_bits * chip.interconnect_m2_bit,
     }
+
+
+def network_ports(chip: Accelerator, pods: npt.ArrayLike) -> Any:
+    """Output ports of the network between buffers and pods, to which its area is proportional (an assumption).
+
+    Bus P, mesh 5 P, butterfly k P log2 P, Benes 4 P log2 P (SOSA's copy network), crossbar P^2.
+    """
+    count = np.maximum(pods, 1)
+    stages = np.log2(count)
+    return {
+        "bus": count, "mesh": 5 * count, "butterfly": chip.interconnect_expansion * count * stages,
+        "benes": 4 * count * stages, "crossbar": count**2,
+    }[chip.interconnect]  # fmt: skip
 
 
 def shared_static_w(chip: Accelerator, pods: int) -> float:
@@ -156,6 +154,39 @@ def shared_static_w(chip: Accelerator, pods: int) -> float:
     return area["sram"] * chip.memory_leakage_w_m2 + area["interconnect"] * chip.logic_leakage_w_m2
 
 
-def interconnect_j_b(chip: Accelerator) -> float:
-    """Joules per byte between buffers and pods: I0 x k x log2(pods) (SOSA, run_design_space.py)."""
-    return chip.interconnect_j_b * chip.interconnect_expansion * math.log2(chip.pods)
+def interconnect_j_b(chip: Accelerator) -> Floats:
+    """Joules per byte between buffers and pods: I0 times a factor of the kind of network.
+
+    Butterfly k log2 P, Benes 4 log2 P, crossbar P, bus 1 (SOSA, run_design_space.py); mesh: its mean hops, each taken
+    as a stage of the butterfly (an assumption).
+    """
+    pods = np.asarray(chip.pods, dtype=np.float64)
+    factor = {
+        "bus": np.ones_like(pods), "mesh": hops("mesh", pods), "crossbar": pods, "benes": 4 * np.log2(pods),
+        "butterfly": chip.interconnect_expansion * np.log2(pods),
+    }[chip.interconnect]  # fmt: skip
+    return np.asarray(chip.interconnect_j_b * np.where(pods > 1, factor, 0.0))
+
+
+def network_cycles(chip: Accelerator) -> Ints:
+    """Cycles that the network adds to a layer: request and data of the first read, and the last write; none of one pod.
+
+    A cycle for each stage or hop, and the reads and writes in between run beside computation (SOSA).
+    """
+    pods = np.asarray(chip.pods)
+    stages = np.where(pods > 1, hops(chip.interconnect, pods), 0.0)
+    return np.ceil(np.round(3 * stages, 9)).astype(np.int64)
+
+
+def port_sharing(chip: Accelerator, operations: npt.ArrayLike, rounds: npt.ArrayLike) -> Floats:
+    """Factor on a pod's port time by links that its transfers share with others in the same round, at least 1.
+
+    Bus: everything passes one link. Mesh of P pods: a quarter of all bytes crosses its middle over sqrt(P) links
+    (uniform traffic). Butterfly, Benes, crossbar: 1, for uniform traffic meets nowhere.
+    """
+    together = np.asarray(operations, dtype=np.float64) / np.asarray(rounds)
+    if chip.interconnect == "bus":
+        return np.asarray(np.maximum(together, 1.0))
+    if chip.interconnect == "mesh":
+        return np.asarray(np.maximum(together / (4 * np.sqrt(np.asarray(chip.pods, dtype=np.float64))), 1.0))
+    return np.ones_like(together)

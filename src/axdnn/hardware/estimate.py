@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
+from axdnn.hardware.batching import batched
 from axdnn.hardware.building import Build, buildable, ideal
 from axdnn.hardware.components import (
     ACCUMULATOR_BYTES,
@@ -15,9 +16,11 @@ from axdnn.hardware.components import (
     pod_area_m2,
 )
 from axdnn.hardware.notes import notes, sources
+from axdnn.hardware.operators import operator_notes, priced_operators
 from axdnn.hardware.row_mapping import term_counts
 from axdnn.hardware.skipping import thinned
 from axdnn.hardware.streaming import BOUNDS, MODEL, LayerTerms, layer_terms, memory_bytes
+from axdnn.hardware.vector_unit import vector_sources
 from axdnn.records import (
     Assignment,
     Coding,
@@ -41,8 +44,9 @@ def estimate(
     multipliers: Mapping[str, Multiplier],
     reading: Reading = "buildable",
     exact: Mapping[Coding, Figures] | None = None,
+    batch: int = 1,
 ) -> CostReport:
-    """Energy, latency, memory and area of one inference at batch 1, `streaming` model.
+    """Energy, latency, memory and area of one batch of inferences, `streaming` model.
 
     Args:
         network: shapes.
@@ -54,17 +58,20 @@ def estimate(
             allocation of all pods to kinds with least energy is taken. `ideal`: every pod runs every chosen
             multiplier at no cost; an upper bound of the benefit. Exact rows stay exact in both.
         exact: figures of the exact circuits by coding; default: those of the shipped library.
+        batch: inferences computed together; all figures are of the batch.
 
     Raises:
         UnknownNameError: unknown accelerator, layer or multiplier.
         InvalidInputError: a layer without multiplier, a multiplier without figures, more kinds than pods, or a pod
             allocation that does not fit.
+
+    Operators that are no multiply-accumulate layers are priced apart (`operators`), outside the totals.
     """
     if reading not in get_args(Reading):
         raise InvalidInputError(f"`reading` must be one of {', '.join(get_args(Reading))}, but got {reading!r}")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     kinds = kinds_in_use(network, assignment, multipliers)
-    network = thinned(network, assignment)
+    network = batched(thinned(network, assignment), batch)
     reference = exact_figures(exact)
     terms = layer_terms(network, chip)
     if reading == "ideal":
@@ -73,10 +80,12 @@ def estimate(
         build = buildable(network, assignment, kinds, chip, terms, reference)
     layers = _layer_costs(network, assignment, kinds, chip, reference, terms, build)
     memory = memory_bytes(network, terms, chip)
+    operators = priced_operators(network, chip)
     return CostReport(
         network=network.name,
         accelerator=chip.name,
         model=MODEL,
+        batch=batch,
         reading=reading,
         layers=layers,
         pods=build.pods,
@@ -87,8 +96,14 @@ def estimate(
         multiplier_energy_j=sum(layer.energy_j["multiplier"] for layer in layers),
         area_breakdown_m2=build.area_m2,
         memory_breakdown_bytes=memory,
-        notes=notes(reading, layers, kinds, reference, chip, _exact_rows_j(network, chip)),
-        sources=sources(chip, kinds, reference),
+        notes=(
+            *notes(reading, layers, kinds, reference, chip, _exact_rows_j(network, chip)),
+            *operator_notes(network.exact_operators),
+        ),
+        sources={**sources(chip, kinds, reference), **vector_sources(chip)},
+        operators=operators,
+        operator_energy_j=sum(operator.total_energy_j for operator in operators),
+        operator_latency_s=sum(operator.latency_s for operator in operators),
     )
 
 
@@ -171,6 +186,7 @@ def _layer_costs(
 
 
 def _working_set(layer: Layer) -> int:
-    """Bytes of a layer's int8 weights, int32 biases, int8 input and output."""
+    """Bytes of a layer's int8 weights, int32 biases, int8 inputs and output."""
     biases = ACCUMULATOR_BYTES * layer.groups * layer.n if layer.has_bias else 0
-    return layer.weights + biases + layer.input_words + layer.output_words
+    weights = 0 if layer.kind == "matmul" else layer.weights  # of a product of activations both operands are inputs
+    return weights + biases + layer.input_words + layer.output_words

@@ -22,8 +22,11 @@ READINGS: dict[Reading, str] = {
 }
 ASSUMPTIONS = (
     "priced: multiply-accumulate layers at batch 1, layers one after the other, each from a cold start (weights read "
-    "from DRAM every inference, no prefetch across layers). Not priced: exact operators (pooling, additions, "
-    "requantisation, activation functions), instruction fetch, DRAM refresh, host link",
+    "from DRAM every inference, no prefetch across layers). Not priced: instruction fetch, DRAM refresh, host link",
+    "operators that are no multiply-accumulate layers (pooling, additions, normalisation, softmax, activation "
+    "functions, moves) and requantisation are priced apart, in `operators`, and are not part of the totals of energy "
+    "and latency: fused ones stream behind the array, the others are passes of the vector unit; at the shapes of the "
+    "whole network where neurons are skipped; without static energy",
     "all static terms (leakage densities, clock fraction) and the butterfly's area are labelled assumptions in "
     "`sources`; a change of a factor 3 either way is within their range",
     "grouped and depthwise convolutions run as independent products, one group a tile, not packed",

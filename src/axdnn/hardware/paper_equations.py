@@ -23,7 +23,7 @@ import numpy as np
 
 from axdnn.hardware.accelerator import Accelerator
 from axdnn.hardware.components import Floats, power_ratio
-from axdnn.hardware.traffic import layer_arrays
+from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier, Network, unknown_name
 
 Pods = Literal["all", "one"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from axdnn.records.errors import InvalidInputError
+from axdnn.hardware.systolic import CHIP_TIMINGS, Dataflow
+from axdnn.hardware.technology.topology import Topology
 
 MIB = 1024**2
 UNITS: dict[str, dict[str, float]] = {
@@ -21,6 +22,7 @@ UNITS: dict[str, dict[str, float]] = {
     "energy per byte": {"J/B": 1.0, "pJ/B": 1e-12},
     "area": {"m2": 1.0, "mm2": 1e-6, "um2": 1e-12},
     "area per byte": {"m2/B": 1.0, "mm2/MiB": 1e-6 / MIB, "mm2/MB": 1e-12},
+    "power": {"W": 1.0, "mW": 1e-3},
     "power density": {"W/m2": 1.0, "mW/mm2": 1e3},
 }
 """Dimension -> accepted unit -> factor to SI."""
@@ -84,70 +86,100 @@ PARAMETERS = (
 OPTIONAL = (
     Parameter("array.exact_rows", "exact_rows", "count", 0, 4096, True),
     Parameter("array.fill", "fill", "count", 0, 0, choices=FILLS),
+    Parameter("memory.weights_stay_on_chip", "weights_stay_on_chip", "count", 0, 1, True),
+    Parameter("array.dataflow", "dataflow", "count", 0, 0, choices=get_args(Dataflow)),
+    Parameter("array.timing", "timing", "count", 0, 0, choices=CHIP_TIMINGS),
+    Parameter("array.interconnect", "interconnect", "count", 0, 0, choices=get_args(Topology)),
     Parameter("array.pods_together", "pods_together", "count", 1, 512, True),
+    Parameter("array.vector_lanes", "vector_lanes", "count", 1, 1e6, True),
+    Parameter("array.vector_operations", "vector_operations", "count", 1, 64, True),
+    Parameter("array.vector_transcendental_cycles", "vector_transcendental_cycles", "count", 1, 1000, True),
+    Parameter("energy.vector_8bit", "vector_8bit_j", "energy", 0, 1e-6),
+    Parameter("energy.vector_16bit", "vector_16bit_j", "energy", 0, 1e-6),
+    Parameter("energy.vector_32bit", "vector_32bit_j", "energy", 0, 1e-6),
+    Parameter("energy.vector_transcendental", "vector_transcendental_j", "energy", 0, 1e-6),
 )
 """Keys that may be left out; the fields have defaults then and no source."""
 
 
-def check_keys(data: Mapping[str, Any], where: str) -> None:
-    """Refuse missing and unknown sections and keys with `InvalidInputError`."""
-    wanted: dict[str, list[str]] = {}
-    for parameter in PARAMETERS:
-        section, key = parameter.path.split(".")
-        wanted.setdefault(section, []).append(key)
-    optional: dict[str, list[str]] = {}
-    for parameter in OPTIONAL:
-        section, key = parameter.path.split(".")
-        optional.setdefault(section, []).append(key)
-    _check_level(data, ["name", "description", *wanted], [], where, "")
+def key_faults(data: Mapping[str, Any], where: str) -> list[str]:
+    """Say which sections and keys are missing, unknown or no mappings."""
+    wanted, optional = _by_section(PARAMETERS), _by_section(OPTIONAL)
+    faults = _level_faults(data, ["name", "description", *wanted], [], where, "")
     for section, keys in wanted.items():
-        if not isinstance(data[section], Mapping):
-            raise InvalidInputError(f"{where}: `{section}` must be a mapping with keys {', '.join(keys)}")
-        _check_level(data[section], keys, optional.get(section, []), where, f"{section}.")
+        if isinstance(data.get(section), Mapping):
+            faults += _level_faults(data[section], keys, optional.get(section, []), where, f"{section}.")
+        elif section in data:
+            faults.append(f"{where}: `{section}` must be a mapping with keys {', '.join(keys)}")
+    return faults
 
 
-def _check_level(data: Mapping[str, Any], keys: list[str], optional: list[str], where: str, prefix: str) -> None:
-    for key in keys:
-        if key not in data:
-            raise InvalidInputError(f"{where}: `{prefix}{key}` is missing; required here: {', '.join(keys)}")
-    for key in data:
-        if key not in keys and key not in optional:
-            allowed = ", ".join([*keys, *optional])
-            raise InvalidInputError(f"{where}: unknown key `{prefix}{key}`; allowed here: {allowed}")
+def _by_section(parameters: tuple[Parameter, ...]) -> dict[str, list[str]]:
+    sections: dict[str, list[str]] = {}
+    for parameter in parameters:
+        section, key = parameter.path.split(".")
+        sections.setdefault(section, []).append(key)
+    return sections
 
 
-def check_together(values: Mapping[str, Any], where: str) -> None:
-    """Refuse values that are legal each but not together."""
-    rows, exact_rows = values["rows"], values.get("exact_rows", 0)
-    if exact_rows > rows:
-        raise InvalidInputError(
-            f"{where}: `array.exact_rows` must be at most `array.rows` = {rows}, but got {exact_rows}"
+def _level_faults(data: Mapping[str, Any], keys: list[str], optional: list[str], where: str, prefix: str) -> list[str]:
+    allowed = [*keys, *optional]
+    missing = [
+        f"{where}: `{prefix}{key}` is missing; required here: {', '.join(keys)}" for key in keys if key not in data
+    ]
+    unknown = [
+        f"{where}: unknown key `{prefix}{key}`; allowed here: {', '.join(allowed)}"
+        for key in data
+        if key not in allowed
+    ]
+    return missing + unknown
+
+
+def together_faults(values: Mapping[str, Any], where: str) -> list[str]:
+    """Say which values are legal each but not together; values that are not there are passed over."""
+    faults = []
+    rows, exact_rows = values.get("rows"), values.get("exact_rows", 0)
+    if rows is not None and exact_rows > rows:
+        faults.append(f"{where}: `array.exact_rows` must be at most `array.rows` = {rows}, but got {exact_rows}")
+    if exact_rows and values.get("dataflow", "ws") == "os":
+        faults.append(
+            f"{where}: `array.exact_rows` needs `array.dataflow` ws or is, whose rows are terms of the sums, but got os"
         )
-    pods, together = values["pods"], values.get("pods_together", 1)
-    if pods % together:
-        raise InvalidInputError(f"{where}: `array.pods_together` must divide `array.pods` = {pods}, but got {together}")
+    pods, together = values.get("pods"), values.get("pods_together", 1)
+    if pods is not None and pods % together:
+        faults.append(f"{where}: `array.pods_together` must divide `array.pods` = {pods}, but got {together}")
+    return faults
 
 
-def read_entry(entry: Any, parameter: Parameter, where: str) -> tuple[float | int | str, str]:
-    """Check one `{value, unit, source}` entry; return its SI value and its line for the sources."""
+def entry_faults(entry: Any, parameter: Parameter, where: str) -> list[str]:
+    """Say what is wrong with one `{value, unit, source}` entry."""
     at = f"{where}: `{parameter.path}`"
     if not isinstance(entry, Mapping) or set(entry) != {"value", "unit", "source"}:
-        raise InvalidInputError(f"{at} must be {{value: number, unit: text, source: text}}, but got {entry!r}")
+        return [f"{at} must be {{value: number, unit: text, source: text}}, but got {entry!r}"]
     value, unit, source = entry["value"], str(entry["unit"]), entry["source"]
+    units, faults = UNITS[parameter.dimension], []
     if parameter.choices and value not in parameter.choices:
-        raise InvalidInputError(f"{at}.value must be one of {', '.join(parameter.choices)}, but got {value!r}")
-    units = UNITS[parameter.dimension]
+        faults.append(f"{at}.value must be one of {', '.join(parameter.choices)}, but got {value!r}")
     if unit not in units:
-        raise InvalidInputError(f"{at}.unit must be one of {', '.join(units)}, but got {unit!r}")
+        faults.append(f"{at}.unit must be one of {', '.join(units)}, but got {unit!r}")
     if not isinstance(source, str) or not source.strip():
-        raise InvalidInputError(f"{at}.source must say where the value comes from, but got {source!r}")
-    if parameter.choices:
-        return str(value), f"{value}; {' '.join(source.split())}"
+        faults.append(f"{at}.source must say where the value comes from, but got {source!r}")
+    if parameter.choices or unit not in units:
+        return faults
     number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
     si = value * units[unit] if number else math.nan
     if not parameter.low <= si <= parameter.high or (parameter.whole and si != int(si)):
         kind = "a whole number" if parameter.whole else "a finite number"
         low, high = (f"{bound / units[unit]:g}" for bound in (parameter.low, parameter.high))
-        raise InvalidInputError(f"{at}.value must be {kind} in {low}..{high} {unit}, but got {value!r}")
+        faults.append(f"{at}.value must be {kind} in {low}..{high} {unit}, but got {value!r}")
+    return faults
+
+
+def read_entry(entry: Mapping[str, Any], parameter: Parameter) -> tuple[float | int | str, str]:
+    """Return the SI value of an entry without faults, and its line for the sources."""
+    value, unit, source = entry["value"], str(entry["unit"]), " ".join(entry["source"].split())
+    if parameter.choices:
+        return str(value), f"{value}; {source}"
+    si = value * UNITS[parameter.dimension][unit]
     shown = f"{value:g}" if unit == "1" else f"{value:g} {unit}"
-    return (int(si) if parameter.whole else float(si)), f"{shown}; {' '.join(source.split())}"
+    return (int(si) if parameter.whole else float(si)), f"{shown}; {source}"

@@ -1,4 +1,4 @@
-"""The `streaming` cost model: weight-stationary tiles on pods, activations stream; per layer, vectorised.
+"""The `streaming` cost model: tiles stay on pods, the other operand streams; per layer, vectorised.
 
 `layer_terms` computes everything that does not depend on which multiplier a layer uses.
 """
@@ -12,9 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from axdnn.hardware.accelerator import Accelerator
-from axdnn.hardware.components import ACCUMULATOR_BYTES, ACTIVATION_BITS, Floats, interconnect_j_b
-from axdnn.hardware.systolic import Ints, ceil_div, double_buffered, split_rows
-from axdnn.hardware.traffic import LayerArrays, Traffic, layer_arrays, strip_rows, traffic
+from axdnn.hardware.components import (
+    ACCUMULATOR_BITS,
+    ACCUMULATOR_BYTES,
+    ACTIVATION_BITS,
+    interconnect_j_b,
+    network_cycles,
+    port_sharing,
+)
+from axdnn.hardware.dataflows import Floats, Tiling
+from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
+from axdnn.hardware.systolic import Ints, ceil_div, double_buffered, operation_cycles, split_rows
+from axdnn.hardware.traffic import Traffic, strip_rows, tiles_of, traffic
 from axdnn.records import Network
 
 MODEL = "streaming"
@@ -52,28 +61,40 @@ def layer_terms(network: Network, chip: Accelerator) -> LayerTerms:
     """
     layers = layer_arrays(network)
     moved = traffic(layers, chip)
-    weights = layers.groups * layers.k * layers.n
-    # A weight shifts through half the rows on average on its way in, once a strip of rows.
-    loaded = (weights * ceil_div(layers.m, strip_rows(chip))).astype(np.float64)
-    weight_load_j = loaded * (ACTIVATION_BITS * chip.rows / 2 * chip.register_j_bit)
+    energies = shared_energies(layers, moved, chip)
+    return LayerTerms(layers, moved, timings(layers, moved, chip), *energies)
+
+
+class Energies(NamedTuple):
+    """Joules that do not depend on the multiplier, arrays over layers; `zero_point_j` only where weights have one."""
+
+    weight_load_j: Floats
+    zero_point_j: Floats
+    sram_j: Floats
+    dram_j: Floats
+    interconnect_j: Floats
+
+
+def shared_energies(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Energies:
+    """Energies of registers on the way in, memories and interconnect; fields of `chip` may be arrays."""
+    # What stays shifts through half the rows on average on its way in (`os`: the sums on their way out).
+    bits = ACCUMULATOR_BITS if chip.dataflow == "os" else ACTIVATION_BITS
+    loaded = tiles_of(layers, chip).kept_words * (bits * chip.rows / 2 * chip.register_j_bit)
     # Unsigned weights have a zero point: a running sum of activations, and one correction an output.
     corrections = layers.groups * layers.m * (layers.k + layers.n)
-    filled = moved.dram_weights + moved.dram_inputs + moved.home_inputs
+    filled = moved.dram_weights + moved.dram_inputs + moved.home_inputs + moved.home_weights
     drained = moved.dram_outputs + moved.home_outputs
     sram_j = (
         (moved.buffer_inputs + moved.buffer_weights + drained) * chip.buffer_read_j_b
         + (filled + moved.buffer_outputs) * chip.buffer_write_j_b
         + moved.sums_written * chip.accumulator_write_j_b
         + moved.sums_read * chip.accumulator_read_j_b
-        + moved.home_inputs * chip.backing_read_j_b
+        + (moved.home_inputs + moved.home_weights) * chip.backing_read_j_b
         + moved.home_outputs * chip.backing_write_j_b
     )
-    return LayerTerms(
-        layers=layers,
-        moved=moved,
-        timings=timings(layers, moved, chip),
-        weight_load_j=weight_load_j,
-        zero_point_j=corrections * chip.add_j,
+    return Energies(
+        weight_load_j=np.asarray(loaded, dtype=np.float64),
+        zero_point_j=np.asarray(corrections * chip.add_j, dtype=np.float64),
         sram_j=sram_j,
         dram_j=8 * moved.dram * chip.dram_j_bit,
         interconnect_j=moved.interconnect * interconnect_j_b(chip),
@@ -81,28 +102,34 @@ def layer_terms(network: Network, chip: Accelerator) -> LayerTerms:
 
 
 def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
-    """Cycles of every layer on 1..P pods, with the row split that makes them fewest (ties: fewest operations).
+    """Cycles of every layer on 1..P pods, with the split of the stream that makes them fewest.
 
-    A round runs one operation (chunk of rows of one weight tile) on each pod and takes max(T, R) cycles, or more if
-    the pod's buffer port is slower. Rounds overlap with transfers (`double_buffered`); fill and drain 2R + C - 2,
-    the butterfly's 3 log2(P) and the latency of DRAM are paid once a layer. Chunk counts tried: P from the
-    least whose sums fit the accumulators, the same whatever the pods, so cycles never rise with pods.
+    A round runs one operation (a chunk of the stream through one tile) on each pod and takes the cycles of
+    `operation_cycles`, or more if the pod's buffer port is slower. Rounds overlap with transfers (`double_buffered`);
+    the fill and drain that folds share, the network's latency and the latency of DRAM are paid once a layer.
+    Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods, so cycles never
+    rise with pods; of equal ones the least. With `os` terms are not split, for sums would have to be added up between
+    pods; with timing `sosa` chunks have as many rows as an array.
     """
     pods = np.arange(1, chip.pods + 1)
-    tiles = (layers.groups * ceil_div(layers.k, chip.rows) * ceil_div(layers.n, chip.columns))[:, None]
-    chunks = ceil_div(layers.m, strip_rows(chip))[:, None] + np.arange(chip.pods)
-    split = split_rows(layers.m[:, None], tiles, chunks)  # (L, Q)
+    t = tiles_of(layers, chip)
+    streamed, tiles = t.streamed[:, None], t.tiles[:, None]
+    chunks = t.strips[:, None] + np.arange(chip.pods)
+    if chip.dataflow == "os":
+        chunks = t.strips[:, None]
+    if chip.timing == "sosa":
+        chunks = ceil_div(streamed, chip.rows)
+    split = split_rows(streamed, tiles, chunks)  # (L, Q)
     clock = chip.clock_hz
-    stream = np.maximum(split.chunk_rows, chip.rows).astype(np.float64)
-    weight_bytes = (layers.groups * layers.k * layers.n)[:, None] / tiles
-    port_bytes = moved.buffer_inputs[:, None] / split.operations + weight_bytes
-    port = port_bytes / chip.buffer_bandwidth_b_s * clock
-    compute = np.maximum(stream, port)
-    transfer = (moved.dram / chip.dram_bandwidth_b_s
-                + (moved.home_inputs + moved.home_outputs) / chip.backing_bandwidth_b_s) * clock  # fmt: skip
-    once = 2 * chip.rows + chip.columns - 2 + math.ceil(3 * math.log2(chip.pods))
+    stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
+    port = port_bytes(layers, moved, t, split.operations.T, chip).T / chip.buffer_bandwidth_b_s * clock
+    transfer = transfer_s(moved, chip) * clock
+    once = shared + network_cycles(chip)
     rounds = ceil_div(split.operations[:, None, :], pods[:, None])  # (L, P, Q)
-    total = double_buffered(rounds, compute[:, None, :], transfer[:, None, None])
+    compute = np.maximum(
+        stream[:, None, :], port[:, None, :] * port_sharing(chip, split.operations[:, None, :], rounds)
+    )
+    total = double_buffered(rounds, compute, transfer[:, None, None])
     key = np.ceil(total - 1e-6)
     best = key.argmin(axis=-1)[..., None]  # the first: operations grow with chunks
 
@@ -111,7 +138,7 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
 
     latency = math.ceil(chip.dram_latency_s * clock - 1e-6)
     n = pick(rounds)
-    per_round, streaming = pick(compute[:, None, :]), pick(stream[:, None, :])
+    per_round, streaming = pick(compute), pick(stream[:, None, :])
     bound = np.where(transfer[:, None] / n > per_round, 1, np.where(per_round > streaming, 2, 0))
     return Timings(
         cycles=pick(key).astype(np.int64) + once + latency,
@@ -121,11 +148,30 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     )
 
 
+def transfer_s(moved: Traffic, chip: Accelerator) -> Floats:
+    """Seconds that all transfers of a layer with DRAM and the backing memory take, one after the other."""
+    return np.asarray(moved.dram / chip.dram_bandwidth_b_s + moved.home / chip.backing_bandwidth_b_s)
+
+
+def port_bytes(layers: LayerArrays, moved: Traffic, t: Tiling, operations: Ints, chip: Accelerator) -> Floats:
+    """Bytes that one operation reads through its pod's port: its part of the stream, and the tile.
+
+    `operations` broadcasts against `(L,)`.
+    """
+    passing = {"ws": moved.buffer_inputs, "is": moved.buffer_weights, "os": moved.buffer_inputs + moved.buffer_weights}
+    kept = {"ws": layers.groups * layers.k * layers.n, "is": layers.groups * layers.m * layers.k, "os": 0 * layers.m}
+    return np.asarray(passing[chip.dataflow] / operations + kept[chip.dataflow] / t.tiles)
+
+
 def memory_bytes(network: Network, terms: LayerTerms, chip: Accelerator) -> dict[str, int]:
     """Footprint of the network: int8 weights, int32 biases, peak of live activations, live partial sums."""
     a = terms.layers
-    columns = np.minimum(a.groups * a.n, chip.columns * chip.pods)
-    sums = ACCUMULATOR_BYTES * np.minimum(a.m, strip_rows(chip)) * columns
+    across, stream = (a.m, a.n) if chip.dataflow == "is" else (a.n, a.m)
+    sums = (
+        ACCUMULATOR_BYTES
+        * np.minimum(stream, strip_rows(chip))
+        * np.minimum(a.groups * across, chip.columns * chip.pods)
+    )
     biases = sum(layer.groups * layer.n for layer in network.layers if layer.has_bias)
     return {
         "weights": network.weights,

@@ -14,7 +14,11 @@ import numpy.typing as npt
 from axdnn.records.errors import InvalidInputError
 
 Dataflow = Literal["ws", "os", "is"]
-Timing = Literal["scalesim3", "paper", "pipelined"]
+Timing = Literal["scalesim3", "paper", "pipelined", "sosa", "sosa_cold"]
+SHARED_TIMINGS = ("pipelined", "sosa")
+"""Timings in which several arrays share the tiles of a product."""
+CHIP_TIMINGS = ("scalesim3", "paper", "pipelined", "sosa")
+"""Timings of an accelerator."""
 Ints = npt.NDArray[np.int64]
 IntLike = int | npt.NDArray[np.integer[Any]]
 
@@ -68,7 +72,7 @@ def cycles(
     columns: IntLike,
     dataflow: Dataflow = "ws",
     timing: Timing = "pipelined",
-    arrays: int = 1,
+    arrays: IntLike = 1,
 ) -> Ints:
     """Cycles of one product without memory stalls.
 
@@ -83,23 +87,42 @@ def cycles(
             `paper`: 2R + C + T - 2 per fold (ISPASS 2020), folds in series.
             `pipelined`: weights double-buffered, the next wavefront follows at once:
             F * max(T, R) + 2R + C - 2.
-        arrays: arrays that share the folds; only with `pipelined`.
+            `sosa`: pieces of R streamed rows in rounds of R cycles, ceil(F * ceil(T / R) / arrays) * R, nothing
+            exposed (sosa-compiler's design space). Weight stationary only.
+            `sosa_cold`: a tile at a time, its weights loaded beside the tile before, only used rows and columns to
+            fill: max(R' - T_before, 0) + T + R' - 1 + C' - 1 (sosa-compiler's array model). Weight stationary only.
+        arrays: arrays that share the folds; only with `pipelined` and `sosa`.
 
     Raises:
-        InvalidInputError: unknown dataflow or timing, or several arrays with serial timing.
+        InvalidInputError: unknown dataflow or timing, or a combination that the timing does not have.
     """
     p = place(m, k, n, rows, columns, dataflow)
     r, c = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
     if timing not in get_args(Timing):
         raise InvalidInputError(f"`timing` must be one of {', '.join(get_args(Timing))}, but got {timing!r}")
-    if arrays != 1 and timing != "pipelined":
+    if timing not in SHARED_TIMINGS and np.any(np.asarray(arrays) != 1):
         raise InvalidInputError(f"`arrays` must be 1 with timing {timing!r}, but got {arrays}")
+    if timing.startswith("sosa") and dataflow != "ws":
+        raise InvalidInputError(f"`dataflow` must be ws with timing {timing!r}, but got {dataflow!r}")
     if timing == "scalesim3":
         load = 0 if dataflow == "os" else r
         return np.asarray(p.folds * (p.streamed + r + c - 2 + load) - 1)
     if timing == "paper":
         return np.asarray(p.folds * (2 * r + c + p.streamed - 2))
+    if timing == "sosa":
+        return np.asarray(ceil_div(p.folds * ceil_div(p.streamed, r), arrays) * r)
+    if timing == "sosa_cold":
+        return _cold(p, r)
     return np.asarray(ceil_div(p.folds, arrays) * np.maximum(p.streamed, r) + 2 * r + c - 2)
+
+
+def _cold(p: Placement, rows: Ints) -> Ints:
+    """`sosa_cold` summed over all tiles: row folds beyond the streamed rows wait for weights, the first for all."""
+    last = p.spatial_rows - (p.row_folds - 1) * rows
+    waits = (p.row_folds - 1) * np.maximum(rows - p.streamed, 0) + np.maximum(last - p.streamed, 0)
+    first = np.minimum(np.minimum(p.spatial_rows, rows), p.streamed)
+    fills = p.column_folds * p.spatial_rows + p.row_folds * p.spatial_columns
+    return np.asarray(p.folds * (p.streamed - 2) + fills + p.column_folds * waits + first)
 
 
 def buffer_accesses(
@@ -143,6 +166,25 @@ def mapping_efficiency(placement: Placement, rows: IntLike, columns: IntLike) ->
     """Elements that hold something / elements of all folds, 0..1."""
     held = (placement.spatial_rows * placement.spatial_columns).astype(np.float64)
     return np.asarray(held / (placement.folds * np.asarray(rows) * np.asarray(columns)), dtype=np.float64)
+
+
+def operation_cycles(
+    streamed: IntLike, rows: IntLike, columns: IntLike, dataflow: Dataflow, timing: Timing
+) -> tuple[npt.NDArray[np.float64], Ints]:
+    """Cycles of a tile while `streamed` rows, columns or terms pass it, and those that all tiles of a layer share.
+
+    `pipelined`: the next tile is shifted in behind the stream, so max(T, R); 2R + C - 2 once. `scalesim3`, `paper`:
+    folds in series, see `cycles`. `sosa`: rounds of R cycles (sosa-compiler).
+    """
+    t, r, c = (np.asarray(x, dtype=np.int64) for x in (streamed, rows, columns))
+    none = np.zeros_like(r)
+    if timing == "pipelined":
+        return np.maximum(t, r).astype(np.float64), 2 * r + c - 2
+    if timing == "sosa":
+        return (r + 0 * t).astype(np.float64), none
+    if timing == "paper":
+        return (2 * r + c + t - 2).astype(np.float64), none
+    return (t + r + c - 2 + (none if dataflow == "os" else r)).astype(np.float64), none - 1
 
 
 class Split(NamedTuple):

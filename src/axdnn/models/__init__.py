@@ -2,6 +2,7 @@
 
 from axdnn.models.loading import load_model, shipped_recipes
 from axdnn.models.normalising import input_text
+from axdnn.models.onnx_network import network_from_onnx
 from axdnn.models.recipes import Recipe, default_recipe
 from axdnn.models.resolving import model_identity, model_label, resolve_model
 from axdnn.models.train_to_file import checkpoints_of, train_to_file
@@ -23,6 +24,7 @@ __all__ = [
     "measure_accuracy",
     "model_identity",
     "model_label",
+    "network_from_onnx",
     "resolve_model",
     "save_weights",
     "shipped_recipes",

@@ -9,7 +9,8 @@ import torch
 
 from axdnn.quant.float_layers import TRANSPOSED_OPS
 from axdnn.quant.graph import CapturedModel, Node
-from axdnn.records import ExactOperator, Layer, Network
+from axdnn.quant.operator_counts import exact_operator
+from axdnn.records import Layer, Network
 
 EXACT_REASONS = {
     "add": "an addition, not a product: requantised exactly",
@@ -32,12 +33,13 @@ def network_of(model: CapturedModel, name: str) -> Network:
         name: label.
 
     Returns:
-        Layers with shapes for one inference, edges between layers, exact operators, and peak live activations.
+        Layers with shapes for one inference, edges between layers, exact operators with their counts, and peak live
+        activations.
     """
     shapes = _shapes(model)
     layers = tuple(_layer(model, name, shapes) for name in model.layer_names)
     exact = tuple(
-        ExactOperator(name=node.name, operator=_label(node), reason=EXACT_REASONS[node.op])
+        exact_operator(node, [shapes[i] for i in node.inputs], shapes[node.name], EXACT_REASONS[node.op])
         for node in model.nodes.values()
         if node.op in EXACT_REASONS
     )
@@ -50,10 +52,6 @@ def network_of(model: CapturedModel, name: str) -> Network:
         peak_activation_words=_peak_words(model, shapes),
         captured_by=model.captured_by,
     )
-
-
-def _label(node: Node) -> str:
-    return str(node.attrs["function"]) if node.op == "function" else node.op
 
 
 def _shapes(model: CapturedModel) -> dict[str, tuple[int, ...]]:

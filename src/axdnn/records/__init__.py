@@ -12,7 +12,7 @@ from axdnn.records.codec import (
     to_json,
     write_atomic,
 )
-from axdnn.records.cost import CostReport, LayerCost, Reading
+from axdnn.records.cost import CostReport, LayerCost, OperatorCost, Reading
 from axdnn.records.errors import (
     AmbiguousNameError,
     AxdnnError,
@@ -31,8 +31,9 @@ from axdnn.records.evaluation import Accuracy, Evaluation
 from axdnn.records.importance import LayerScores
 from axdnn.records.machine import cache_root, processor_name
 from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
-from axdnn.records.network import ExactOperator, Layer, Network
+from axdnn.records.network import ExactOperator, Layer, Network, OperatorKind
 from axdnn.records.study import GenerationResult, Study
+from axdnn.records.sweep import RooflineLayer, Sweep, SweepPoint
 
 __all__ = [
     "CODINGS",
@@ -56,11 +57,16 @@ __all__ = [
     "MissingPackageError",
     "Multiplier",
     "Network",
+    "OperatorCost",
+    "OperatorKind",
     "OutputFolderError",
     "Reading",
     "Record",
     "RecordError",
+    "RooflineLayer",
     "Study",
+    "Sweep",
+    "SweepPoint",
     "UnknownNameError",
     "UnsupportedOperatorError",
     "cache_root",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from axdnn.records.codec import Record
+from axdnn.records.network import OperatorKind
 
 Reading = Literal["ideal", "buildable"]
 
 
 class LayerCost(Record, frozen=True, kw_only=True):
-    """Cost of one layer for one inference at batch 1.
+    """Cost of one layer for one batch of inferences.
 
     Attributes:
         layer: layer name.
@@ -46,8 +47,38 @@ class LayerCost(Record, frozen=True, kw_only=True):
         return sum(self.energy_j.values())
 
 
+class OperatorCost(Record, frozen=True, kw_only=True):
+    """Cost of an operator that is no multiply-accumulate layer, for one batch of inferences.
+
+    Attributes:
+        name: of the operator; a layer's name for the requantisation of its results.
+        operator: what it computes, e.g. `max_pool2d` or `requantise`.
+        kind: its group, as in `ExactOperator`.
+        fused: whether it streams behind the array, so that its time is hidden, or makes a pass of its own.
+        operations, transcendental: counts, as in `ExactOperator`.
+        cycles: clock cycles that the vector unit, or the post-processor behind the array, is busy.
+        latency_s: time that it adds to an inference; 0 if it is fused.
+        energy_j: component -> joules.
+    """
+
+    name: str
+    operator: str
+    kind: OperatorKind
+    fused: bool
+    operations: int
+    transcendental: int
+    cycles: int
+    latency_s: float
+    energy_j: dict[str, float]
+
+    @property
+    def total_energy_j(self) -> float:
+        """Sum over components."""
+        return sum(self.energy_j.values())
+
+
 class CostReport(Record, frozen=True, kw_only=True):
-    """Cost of a network under an assignment on an accelerator, one inference at batch 1.
+    """Cost of a network under an assignment on an accelerator, one batch of inferences.
 
     Attributes:
         network, accelerator: labels.
@@ -63,6 +94,9 @@ class CostReport(Record, frozen=True, kw_only=True):
         memory_breakdown_bytes: component -> bytes.
         notes: what a reader must know (bounds, sensitivities, assumptions).
         sources: parameter -> value, unit and source, as text.
+        batch: inferences computed together; every figure is of all of them.
+        operators: what is no multiply-accumulate layer, and the requantisation of the layers' results.
+        operator_energy_j, operator_latency_s: their totals, which are not part of `energy_j` and `latency_s`.
     """
 
     network: str
@@ -80,6 +114,10 @@ class CostReport(Record, frozen=True, kw_only=True):
     memory_breakdown_bytes: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     sources: dict[str, str] = {}
+    batch: int = 1
+    operators: tuple[OperatorCost, ...] = ()
+    operator_energy_j: float = 0.0
+    operator_latency_s: float = 0.0
 
     @property
     def energy_breakdown_j(self) -> dict[str, float]:

@@ -10,6 +10,9 @@ from axdnn.records.codec import Record
 LayerKind = Literal[
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "matmul"
 ]
+OperatorKind = Literal[
+    "pooling", "elementwise", "normalisation", "softmax", "activation", "reduction", "gather", "movement", "other"
+]
 
 
 class Layer(Record, frozen=True, kw_only=True):
@@ -25,7 +28,7 @@ class Layer(Record, frozen=True, kw_only=True):
         name: path of the module in the user's model.
         kind: operator.
         m, k, n, groups: see above.
-        input_words: distinct input values (not the unfolded matrix).
+        input_words: distinct input values (not the unfolded matrix); of a product of activations both operands.
         output_words: output values.
         in_shape, out_shape: without the batch dimension, e.g. `(c, h, w)`.
         kernel, stride, padding, dilation: of a convolution, one number an axis: `(height, width)`.
@@ -81,11 +84,35 @@ class Layer(Record, frozen=True, kw_only=True):
 
 
 class ExactOperator(Record, frozen=True, kw_only=True):
-    """An operator that stays exact, and why."""
+    """An operator that stays exact, why, and its work in one inference (batch 1).
+
+    The rules of the counts are those of `axdnn.quant.operator_counts`. Records saved before there were counts have the
+    kind `other` and zeros.
+
+    Attributes:
+        name: of the operator in the captured graph.
+        operator: what it computes, e.g. `max_pool2d`.
+        reason: why it stays exact.
+        kind: its group in tables and prices.
+        input_words: values it reads, all operands; 0 of a view, which moves nothing.
+        output_words: values it writes; 0 of a view.
+        operations: scalar additions, subtractions, multiplications, comparisons and look-ups.
+        transcendental: exponentials, logarithms, sigmoids, hyperbolic tangents, divisions and square roots.
+    """
 
     name: str
     operator: str
     reason: str
+    kind: OperatorKind = "other"
+    input_words: int = 0
+    output_words: int = 0
+    operations: int = 0
+    transcendental: int = 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the record says what the operator does; False for one saved before there were counts."""
+        return self.kind != "other" or bool(self.input_words or self.output_words or self.operations)
 
 
 class Network(Record, frozen=True, kw_only=True):

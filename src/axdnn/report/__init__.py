@@ -10,10 +10,11 @@ from axdnn.report.console import (
     print_table,
     summary_text,
 )
-from axdnn.report.cost_tables import cost_energy_table, cost_layers_table, cost_totals_table
+from axdnn.report.cost_tables import cost_energy_table, cost_layers_table, cost_operators_table, cost_totals_table
 from axdnn.report.derived import same_task
 from axdnn.report.draw_multipliers import ParetoPoint, draw_error_maps, draw_pareto, front
 from axdnn.report.draw_profile import draw_profile
+from axdnn.report.draw_sweep import curves, draw_sweep
 from axdnn.report.error_map import ErrorMapData, draw_error_map, error_map_data
 from axdnn.report.figure_data import (
     ChosenData,
@@ -91,6 +92,7 @@ from axdnn.report.search_tables import (
     visited_table,
 )
 from axdnn.report.source_tables import exact_operators_table, provenance_table, sources_table
+from axdnn.report.sweep_tables import sweep_table
 from axdnn.report.table_output import table_builtins, table_html, table_json, table_rich, table_text
 from axdnn.report.tables import Column, Table, table_strings
 from axdnn.report.tau import kendall_tau, ranks
@@ -135,7 +137,9 @@ __all__ = [
     "comparison_text",
     "cost_energy_table",
     "cost_layers_table",
+    "cost_operators_table",
     "cost_totals_table",
+    "curves",
     "draw_chosen",
     "draw_comparison",
     "draw_energy",
@@ -144,6 +148,7 @@ __all__ = [
     "draw_importance",
     "draw_pareto",
     "draw_profile",
+    "draw_sweep",
     "draw_tradeoff",
     "duration",
     "energy_data",
@@ -181,6 +186,7 @@ __all__ = [
     "scores_data",
     "sources_table",
     "summary_text",
+    "sweep_table",
     "table_builtins",
     "table_html",
     "table_json",

@@ -1,6 +1,7 @@
 """Conformance kits: classes of checks that plugin authors and axdnn's own tests both use. Needs pytest."""
 
 from axdnn.testing.counting import counted_images
+from axdnn.testing.machines import MachineLaws, law_network
 from axdnn.testing.scorers import ScorerLaws
 
-__all__ = ["ScorerLaws", "counted_images"]
+__all__ = ["MachineLaws", "ScorerLaws", "counted_images", "law_network"]

@@ -1,0 +1,81 @@
+"""Machines by name or file, whatever their kind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from axdnn.hardware.accelerator import accelerator_faults, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.imc import imc_chip_faults, list_imc_chips, load_imc_chip, parse_imc_chip
+from axdnn.hardware.interface import Machine
+from axdnn.hardware.systems import list_systems, parse_system, shipped_system_text, system_faults
+from axdnn.records import InvalidInputError, unknown_name
+
+KINDS: dict[str, Callable[[], list[str]]] = {
+    "systolic": list_accelerators,
+    "in memory": list_imc_chips,
+    "system": list_systems,
+}
+"""Kind of machine -> names of those that ship with axdnn."""
+
+
+def list_machines() -> dict[str, str]:
+    """Names of all machines that ship with axdnn -> their kind, sorted by name."""
+    found = {name: kind for kind, names in KINDS.items() for name in names()}
+    return dict(sorted(found.items()))
+
+
+def load_machine(name_or_path: str | os.PathLike[str]) -> Machine:
+    """Load a machine of any kind by name, or a user's by the path of a YAML file.
+
+    Raises:
+        UnknownNameError: no machine of that name; the message lists the nearest.
+        InvalidInputError: the file cannot be read or breaks the schema of its kind.
+    """
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, os.PathLike) or text.endswith((".yaml", ".yml")) or os.sep in text:
+        content = _read(text)
+        kind = _kind(content)
+        if kind == "system":
+            return parse_system(content, text, load_machine)
+        return parse_imc_chip(content, text) if kind else parse_accelerator(content, text)
+    machines = list_machines()
+    if text not in machines:
+        how = "`axdnn accelerators list` prints all of them; a path to a YAML file works too"
+        raise unknown_name("accelerator", text, machines, how)
+    if machines[text] == "system":
+        return parse_system(shipped_system_text(text), f"{text}.yaml", load_machine)
+    return load_imc_chip(text) if machines[text] == "in memory" else load_accelerator(text)
+
+
+def machine_faults(path: str | os.PathLike[str]) -> list[str]:
+    """Return everything that is wrong with a file, a sentence each; none if it is valid.
+
+    Raises:
+        InvalidInputError: the file cannot be read.
+    """
+    text = os.fspath(path)
+    content = _read(text)
+    kind = _kind(content)
+    if kind == "system":
+        return system_faults(content, text, load_machine)
+    return imc_chip_faults(content, text) if kind else accelerator_faults(content, text)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"cannot read the accelerator file {path}: {error}") from error
+
+
+def _kind(content: str) -> str:
+    """The `kind` of a file; "" for systolic arrays, whose files have none."""
+    try:
+        data = yaml.safe_load(content)
+    except yaml.YAMLError:
+        return ""  # the reader of systolic arrays says what is wrong
+    return str(data["kind"]) if isinstance(data, dict) and "kind" in data else ""

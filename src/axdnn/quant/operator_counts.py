@@ -1,0 +1,183 @@
+"""How many scalar operations the operators cost that multiply with no circuit of the library, one inference each.
+
+Literal counts of the textbook algorithms: a sum of n values is n additions (the accumulator starts at 0), the largest
+of n is n - 1 comparisons, a mean is a sum and one multiplication. Operations are counted for every value, those on the
+zeros around a padded window included. A function of one value is one look-up in a table of 256 codes, as the integer
+network computes it. Sigmoid and hyperbolic tangent of a gate are one transcendental each. A view (reshape, expansion,
+slice) moves nothing, neither does a permutation of axes of one value; other permutations are copies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from axdnn.quant.graph import Node
+from axdnn.quant.moves import Expand, Permute, Reshape, Select
+from axdnn.records import ExactOperator, OperatorKind
+
+Shape = tuple[int, ...]
+SLICES = ("select", "slice", "narrow")
+"""Selections whose result is read where it lies."""
+
+
+class Case(NamedTuple):
+    """One operator: its attributes, and the shapes of its operands and its result for a batch of one."""
+
+    attrs: dict[str, Any]
+    inputs: tuple[Shape, ...]
+    output: Shape
+
+    @property
+    def values(self) -> int:
+        """Values of the first operand."""
+        return math.prod(self.inputs[0])
+
+    @property
+    def results(self) -> int:
+        """Values of the result."""
+        return math.prod(self.output)
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Constants of a `function` node."""
+        return dict(self.attrs["apply"].constants)
+
+
+class Work(NamedTuple):
+    """What a rule says: kind, operations, transcendental ones, and words where these are not those of the shapes."""
+
+    kind: OperatorKind
+    operations: int = 0
+    transcendental: int = 0
+    words: tuple[int, int] | None = None
+
+
+def exact_operator(node: Node, inputs: Sequence[Shape], output: Shape, reason: str) -> ExactOperator:
+    """Describe an operator that stays exact, with its counts.
+
+    Args:
+        node: of the captured graph; an operator of `RULES`.
+        inputs: shapes of its operands, for a batch of one.
+        output: shape of its result.
+        reason: why it stays exact.
+    """
+    label = str(node.attrs["function"]) if node.op == "function" else node.op
+    case = Case(node.attrs, tuple(inputs), output)
+    work = RULES[label](case)
+    read, written = work.words or (sum(map(math.prod, case.inputs)), case.results)
+    return ExactOperator(
+        name=node.name, operator=label, reason=reason, kind=work.kind, input_words=read, output_words=written,
+        operations=work.operations, transcendental=work.transcendental,
+    )  # fmt: skip
+
+
+def _each(kind: OperatorKind, operations: int, transcendental: int = 0, share: int = 1) -> Callable[[Case], Work]:
+    """So many operations for each value of the result, or for each `share` of them."""
+    return lambda c: Work(kind, operations * c.results // share, transcendental * c.results // share)
+
+
+def _clamp(c: Case) -> Work:
+    bounds = sum(c.attrs[key] is not None for key in ("min", "max"))
+    return Work("activation", bounds * c.results)
+
+
+def _affine(c: Case) -> Work:
+    """A multiplication where there is a scale, an addition where there is a shift; a batch norm at inference too."""
+    held = c.attrs if "scale" in c.attrs else c.constants
+    steps = bool((held["scale"] != 1).any()) + bool((held["shift"] != 0).any())
+    return Work("elementwise", steps * c.results)
+
+
+def _combine(c: Case) -> Work:
+    factors = sum(abs(c.constants[key]) != 1 for key in ("first", "second"))
+    return Work("elementwise", (1 + factors) * c.results)
+
+
+def _max_pool(c: Case) -> Work:
+    return Work("pooling", (math.prod(c.attrs["kernel"]) - 1) * c.results)
+
+
+def _avg_pool(c: Case) -> Work:
+    whole = c.attrs.get("whole")
+    window = c.inputs[0][-2:] if whole else c.attrs.get("kernel") or c.constants["kernel_size"]
+    return Work("pooling", (math.prod(window) + 1) * c.results)
+
+
+def _softmax(c: Case) -> Work:
+    """Largest, difference, exponential, sum; then one division a row and a product, or a logarithm and a difference."""
+    rows = c.values // c.inputs[0][c.constants["dim"]]
+    return Work("softmax", 4 * c.values - rows, c.values + rows)
+
+
+def _attention_weights(c: Case) -> Work:
+    """Scaling, causal selection and mask before a softmax over the last axis."""
+    rows = c.values // c.inputs[0][-1]
+    before = (c.constants["scale"] != 1) + bool(c.constants["causal"]) + ("mask" in c.constants)
+    return Work("softmax", (4 + before) * c.values - rows, c.values + rows)
+
+
+def _norm(c: Case) -> Work:
+    """Sum, difference, square, sum, product with the inverse deviation, weight, bias; a row: mean, variance, eps."""
+    held = c.constants
+    sizes = held.get("normalized_shape")
+    rows = c.values // math.prod(sizes) if sizes else c.inputs[0][0] * held["num_groups"]
+    steps = 5 + ("weight" in held) + ("bias" in held)
+    return Work("normalisation", steps * c.values + 3 * rows, rows)
+
+
+def _rms_norm(c: Case) -> Work:
+    """Square, sum, product with the inverse root, weight; a row: mean, eps."""
+    rows = c.values // math.prod(c.constants["normalized_shape"])
+    return Work("normalisation", (3 + ("weight" in c.constants)) * c.values + 2 * rows, rows)
+
+
+def _reshape(c: Case) -> Work:
+    move = c.attrs["apply"]
+    view = isinstance(move, Reshape | Expand)
+    if isinstance(move, Permute):
+        real = [axis for axis in move.order if c.inputs[0][axis] != 1]
+        view = real == sorted(real)
+    elif isinstance(move, Select):
+        view = move.part is not None or move.operator.partition(".")[0] in SLICES
+    return Work("movement", words=(0, 0) if view else None)
+
+
+RULES: dict[str, Callable[[Case], Work]] = {
+    "clamp": _clamp,
+    "unary": _each("activation", 1),
+    "add": _each("elementwise", 1),
+    "mul": _each("elementwise", 1),
+    "maximum": _each("elementwise", 1),
+    "minimum": _each("elementwise", 1),
+    "div": _each("elementwise", 0, 1),
+    "combine": _combine,
+    "affine": _affine,
+    "batch_norm": _affine,
+    "max_pool2d": _max_pool,
+    "avg_pool2d": _avg_pool,
+    "avg_pool3d": _avg_pool,
+    "mean": lambda c: Work("reduction", c.values + c.results),
+    "sum": lambda c: Work("reduction", c.values),
+    "amax": lambda c: Work("reduction", c.values - c.results),
+    "softmax": _softmax,
+    "log_softmax": _softmax,
+    "attention_weights": _attention_weights,
+    "layer_norm": _norm,
+    "group_norm": _norm,
+    "rms_norm": _rms_norm,
+    "embedding": lambda c: Work("gather", words=(c.values + c.results, c.results)),
+    # h and c: 4 sums of pre-activations, 3 products, 1 sum; 3 sigmoids and 2 hyperbolic tangents
+    "lstm_cell": _each("other", 8, 5, share=2),
+    # 4 sums, 1 difference, 3 products; 2 sigmoids and 1 hyperbolic tangent
+    "gru_cell": _each("other", 8, 3),
+    "rnn_tanh_cell": _each("other", 1, 1),
+    "rnn_relu_cell": _each("other", 2),
+    "reshape": _reshape,
+    "cat": _each("movement", 0),
+    "stack": _each("movement", 0),
+    "pad": _each("movement", 0),
+    "constant": lambda c: Work("movement", words=(0, c.results)),
+}
+"""Operator or function -> rule; every operator of `EXACT_REASONS` and every function of `FUNCTIONS` has one."""

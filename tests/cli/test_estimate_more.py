@@ -1,0 +1,82 @@
+"""`axdnn estimate` with sweeps, explanations, batches and machines of other kinds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from axdnn.records import Sweep, from_json
+
+Command = Callable[..., Any]
+
+
+def test_a_sweep_is_printed_and_drawn(axdnn: Command, tmp_path: Path) -> None:
+    asked = ("estimate", "--model", "lenet5", "--sweep", "array=16x16,32x32", "--sweep", "pods=1,2,4")
+    done = axdnn(*asked, "--output", tmp_path / "points.png")
+    assert done.code == 0
+    assert "of 6 points are best" in done.out
+    assert (tmp_path / "points.png").read_bytes()[:4] == b"\x89PNG"
+    assert done.err.strip().endswith("points.png")
+    record = from_json(Sweep, axdnn(*asked, "--format", "json").out)
+    assert len(record.points) == 6
+    rows = list(csv.DictReader(io.StringIO(axdnn(*asked, "--format", "csv").out)))
+    assert [float(r["energy_j"]) for r in rows] == [p.energy_j for p in record.points]
+    assert [float(r["array.pods"]) for r in rows] == [p.values["array.pods"] for p in record.points]
+
+
+def test_a_point_is_the_estimate_of_that_chip(axdnn: Command) -> None:
+    done = axdnn("estimate", "--model", "lenet5", "--multiplier", "mul8s_1L2N", "--sweep", "pods=8", "--batch", "4",
+                 "--format", "json")  # fmt: skip
+    alone = axdnn("estimate", "--model", "lenet5", "--multiplier", "mul8s_1L2N", "--batch", "4", "--format", "json")
+    (point,), report = from_json(Sweep, done.out).points, json.loads(alone.out)
+    assert point.energy_j == pytest.approx(report["energy_j"])
+    assert point.latency_s == pytest.approx(report["latency_s"])
+    assert report["batch"] == 4
+
+
+def test_a_layer_is_explained(axdnn: Command) -> None:
+    told = json.loads(axdnn("estimate", "--model", "lenet5", "--explain", "conv2", "--format", "json").out)
+    report = json.loads(axdnn("estimate", "--model", "lenet5", "--format", "json").out)
+    (layer,) = (x for x in report["layers"] if x["layer"] == "conv2")
+    assert {p["name"]: p["value"] for p in told} == {**layer["energy_j"], "cycles": layer["cycles"]}
+    assert "Jouppi" in told[0]["inputs"]["multiply_j"]["source"]
+    shown = axdnn("estimate", "--model", "lenet5", "--explain", "conv2").out
+    assert "conv2, dram:" in shown
+    assert "HBM2" in shown
+
+
+@pytest.mark.parametrize("name", ["isaac", "neurram", "sram_cim", "npu_cim", "eyeriss_like", "tpu_v3"])
+def test_every_kind_of_machine(axdnn: Command, name: str) -> None:
+    report = json.loads(axdnn("estimate", "--model", "lenet5", "--accelerator", name, "--format", "json").out)
+    assert report["accelerator"] == name
+    assert sum(sum(x["energy_j"].values()) for x in report["layers"]) == pytest.approx(report["energy_j"])
+    assert axdnn("estimate", "--model", "lenet5", "--accelerator", name).out.startswith(f"lenet5 on {name}")
+    assert name in axdnn("accelerators", "show", name).out
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("--sweep", "pods"), "--sweep must be KEY=VALUE"),
+    (("--sweep", "pods=1,,2"), "--sweep must be KEY=VALUE"),
+    (("--sweep", "pods=1", "--sweep", "pods=2"), "--sweep pods stands twice"),
+    (("--sweep", "pod=1"), "unknown parameter 'pod'"),
+    (("--sweep", "pods=0"), "`array.pods`.value must be a whole number in 1..512"),
+    (("--sweep", "pods=1", "--output", "x.pdf"), "--output must end in .png, .csv or .json"),
+    (("--output", "x.png"), "--output goes with --sweep"),
+    (("--sweep", "pods=1", "--explain", "conv2"), "--explain must be left out beside --sweep"),
+    (("--explain", "conv9"), "conv2"),
+    (("--sweep", "pods=1", "--cost-model", "paper_literal"), "--sweep and --explain are for --cost-model streaming"),
+    (("--accelerator", "isaac", "--multiplier", "mul8s_1L2N"), "--multiplier must be left out beside --accelerator"),
+    (("--accelerator", "isaac", "--sweep", "pods=1"), "--sweep must be left out beside --accelerator isaac"),
+    (("--format", "csv"), "--format csv goes with a file of layers or --sweep"),
+    (("--batch", "2", "--cost-model", "paper_literal"), "--batch is for --cost-model streaming"),
+])  # fmt: skip
+def test_faults(axdnn: Command, arguments: tuple[str, ...], said: str) -> None:
+    done = axdnn("estimate", "--model", "lenet5", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err

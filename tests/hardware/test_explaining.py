@@ -1,0 +1,56 @@
+"""Every explained figure is the report's, and its formula gives it from the inputs."""
+
+import math
+
+import pytest
+
+from axdnn.hardware import estimate, explain_layer, list_accelerators, load_accelerator
+from axdnn.records import Assignment, UnknownNameError
+
+FUNCTIONS = {"ceil": math.ceil, "log2": math.log2, "max": max, "__builtins__": {}}
+
+
+def recomputed(explained):
+    return eval(explained.formula, FUNCTIONS, {name: x.value for name, x in explained.inputs.items()})
+
+
+@pytest.mark.parametrize("accelerator", list_accelerators())
+@pytest.mark.parametrize("batch", [1, 4])
+def test_formulas_give_the_report(mobile, multipliers, accelerator, batch):
+    kinds = ["mul8s_1L2N", "mul8u_QKX", "QKX_sm"]
+    few = kinds[: 1 if accelerator == "eyeriss_like" else 3]
+    chosen = Assignment(multipliers={n: few[i % len(few)] for i, n in enumerate(mobile.layer_names)})
+    report = estimate(mobile, chosen, accelerator, multipliers=multipliers, batch=batch)
+    for layer in report.layers:
+        parts = explain_layer(mobile, chosen, accelerator, layer.layer, multipliers=multipliers, batch=batch)
+        for part in parts:
+            wanted = layer.cycles if part.name == "cycles" else layer.energy_j[part.name]
+            assert part.value == wanted
+            assert recomputed(part) == pytest.approx(wanted, rel=1e-9, abs=1e-30), part.name
+            assert all(x.source for x in part.inputs.values())
+        assert {p.name for p in parts} == {*layer.energy_j, "cycles"}
+
+
+def test_sources_are_those_of_the_file(lenet, multipliers, uniform):
+    chip = load_accelerator("tpu_v4")
+    parts = {p.name: p for p in explain_layer(
+        lenet, uniform(lenet, "mul8u_QKX"), chip, "conv2", multipliers=multipliers)}  # fmt: skip
+    assert "Jouppi" in parts["multiplier"].inputs["multiply_j"].source
+    assert "HBM2" in parts["dram"].inputs["dram_j_bit"].source
+    assert parts["multiplier"].inputs["power_ratio"].source.endswith(multipliers["mul8u_QKX"].figures.source)
+    assert parts["mac_rest"].inputs["corrections"].value == 100 * (150 + 16)
+    changed = chip.replace(dram_j_bit=1e-12)
+    again = explain_layer(lenet, uniform(lenet, "mul8u_QKX"), changed, "conv2", multipliers=multipliers)
+    assert "changed by the caller" in {p.name: p for p in again}["dram"].inputs["dram_j_bit"].source
+
+
+def test_exact_rows_are_told_apart(lenet, multipliers, uniform):
+    chip = load_accelerator("xai_gen")
+    part = explain_layer(lenet, uniform(lenet, "mul8s_1L2N"), chip, "conv3", multipliers=multipliers)[0]
+    assert part.inputs["terms"].value + part.inputs["exact_terms"].value == 400
+    assert part.inputs["exact_terms"].value > 0
+
+
+def test_unknown_layer(lenet, multipliers, uniform):
+    with pytest.raises(UnknownNameError, match="conv2"):
+        explain_layer(lenet, uniform(lenet, "mul8s_1L2N"), "tpu_v4", "conv22", multipliers=multipliers)
