@@ -3,10 +3,11 @@
     OMP_NUM_THREADS=1 python benchmarks/hardware.py [--scalesim PYTHON]
 
 A layer-configuration is a layer on an array in a dataflow. Times cycles, buffer and DRAM words of a few small layers on
-a few arrays, repeated in NumPy arrays so that a call has many of them; the median of some runs. With `--scalesim`, the
-Python of an environment that has scalesim 3.0.0 (and numpy below 2.4, which it needs), that tool runs the same layers
-once: its time without starting Python, and in how many rows each column of its reports differs from the closed forms.
-The tool's time grows with the layer, the closed forms' does not. Writes benchmarks/results/hardware.json.
+a few arrays, repeated in NumPy arrays so that a call has many of them; the median of some runs. Then the whole models,
+with stalls, network, energy and area. With `--scalesim`, the Python of an environment that has scalesim 3.0.0 (and
+numpy below 2.4, which it needs), that tool runs the same layers once: its time without starting Python, and in how many
+rows each column of its reports differs from the closed forms. The tool's time grows with the layer, the closed forms'
+does not. Writes benchmarks/results/hardware.json.
 """
 
 from __future__ import annotations
@@ -24,9 +25,22 @@ from typing import Any
 
 import numpy as np
 
-from axdnn.hardware import array_counts, buffer_accesses, cycles, flushed_words, read_topology_csv
+from axdnn.hardware import (
+    Chips,
+    array_counts,
+    buffer_accesses,
+    cycles,
+    flushed_words,
+    layer_arrays,
+    load_accelerator,
+    price_chips,
+    read_topology_csv,
+)
+from axdnn.hardware.imc import imc_cost, load_imc_chip
+from axdnn.hardware.mapping import Problem, sequential_many
 from axdnn.models.machine import processor
-from axdnn.records import write_atomic
+from axdnn.multipliers import load_multiplier
+from axdnn.records import Layer, Network, write_atomic
 
 RESULTS = Path(__file__).parent / "results" / "hardware.json"
 FLOWS = ("os", "ws", "is")
@@ -104,11 +118,13 @@ def main() -> None:
     report: dict[str, Any] = {
         "machine": {"processor": processor(), "python": platform.python_version(), "numpy": np.__version__},
         "closed_forms": closed_forms(args.configurations, args.repeats),
+        "whole_models": whole_models(args.configurations, args.repeats),
     }
     if args.scalesim:
         report["scalesim"] = tool(args.scalesim, args.counts)
         rates = report["closed_forms"]["layer_configurations_s"], report["scalesim"]["layer_configurations_s"]
         report["ratio"] = rates[0] / rates[1]
+        report["ratio_of_whole_model"] = report["whole_models"]["systolic_s"] / rates[1]
     for name, value in report.items():
         print(f"{name}: {value}", flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +157,35 @@ def closed_forms(count: int, repeats: int) -> dict[str, Any]:
         "layer_configurations": done,
         "layer_configurations_s": done / seconds(all_counts, repeats),
         "cycles_alone_s": done / seconds(only_cycles, repeats),
+    }
+
+
+def whole_models(count: int, repeats: int) -> dict[str, float]:
+    """Configurations a second of the models with stalls, network, energy and area, through the public calls.
+
+    A systolic configuration is a layer on a chip; an in-memory one a layer on a chip of macros; a mapping is a network
+    of 20 layers on 3 cores.
+    """
+    rng = np.random.default_rng(0)
+    shapes = rng.integers(1, (4000, 2000, 500), (20, 3))
+    layers = tuple(
+        Layer(name=f"l{i}", kind="linear", m=m, k=k, n=n, input_words=m * k, output_words=m * n, in_shape=(k,),
+              out_shape=(n,)) for i, (m, k, n) in enumerate(shapes.tolist())
+    )  # fmt: skip
+    network, exact = Network(name="random", layers=layers), load_multiplier("exact")
+    chips = max(count // len(layers), 1)
+    varied = Chips.varied(
+        load_accelerator("tpu_v4"), rows=rng.integers(8, 256, chips), columns=rng.integers(8, 256, chips),
+        pods=rng.integers(1, 9, chips), dram_bandwidth_b_s=rng.uniform(1e11, 2e12, chips),
+    )  # fmt: skip
+    arrays, cim = layer_arrays(network), load_imc_chip("sram_cim")
+    macros = {"rows": 2.0 ** rng.integers(5, 9, chips), "vdd_v": rng.uniform(0.7, 0.9, chips)}
+    latency, energy = rng.uniform(1, 2, (2, chips, 20, 3))
+    problem = Problem(latency_s=latency[0], energy_j=energy[0], edge_bytes=1e3, link_bandwidth_b_s=1e9)
+    return {
+        "systolic_s": chips * 20 / seconds(lambda: price_chips(arrays, varied, exact), repeats),
+        "in_memory_s": chips * 20 / seconds(lambda: imc_cost(network, cim, vary=macros), repeats),
+        "mapped_networks_s": chips / seconds(lambda: sequential_many(problem, latency, energy, "energy"), repeats),
     }
 
 

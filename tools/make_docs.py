@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import hardware_tables
 import simulation_tables
 import xai_gen_tables
 
@@ -27,7 +28,14 @@ MEMBERS = (
     "drum:k=4,coding=signed", "mitchell", "roba", "roba:coding=signed", "compressor:columns=5", "compressor:columns=7",
     "compressor:columns=13", "recursive2x2:blocks=3", "recursive2x2:blocks=5", "recursive2x2:blocks=7",
 )  # fmt: skip
-PAGES = ("README.md", "docs/multipliers.md", "docs/accelerators.md", "docs/xai_gen.md", "docs/simulation.md")
+PAGES = (
+    "README.md",
+    "docs/multipliers.md",
+    "docs/accelerators.md",
+    "docs/hardware.md",
+    "docs/xai_gen.md",
+    "docs/simulation.md",
+)
 
 
 def strategies() -> str:
@@ -152,7 +160,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

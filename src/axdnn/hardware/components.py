@@ -184,9 +184,9 @@ def port_sharing(chip: Accelerator, operations: npt.ArrayLike, rounds: npt.Array
     Bus: everything passes one link. Mesh of P pods: a quarter of all bytes crosses its middle over sqrt(P) links
     (uniform traffic). Butterfly, Benes, crossbar: 1, for uniform traffic meets nowhere.
     """
+    if chip.interconnect not in ("bus", "mesh"):
+        return np.asarray(1.0)
     together = np.asarray(operations, dtype=np.float64) / np.asarray(rounds)
     if chip.interconnect == "bus":
         return np.asarray(np.maximum(together, 1.0))
-    if chip.interconnect == "mesh":
-        return np.asarray(np.maximum(together / (4 * np.sqrt(np.asarray(chip.pods, dtype=np.float64))), 1.0))
-    return np.ones_like(together)
+    return np.asarray(np.maximum(together / (4 * np.sqrt(np.asarray(chip.pods, dtype=np.float64))), 1.0))
