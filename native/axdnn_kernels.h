@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define AXDNN_INTERFACE 4 /* raised whenever a signature changes */
+#define AXDNN_INTERFACE 5 /* raised whenever a signature changes */
 
 enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_AVX_VNNI = 2, AXDNN_VNNI = 3, AXDNN_AMX = 4 };
 enum axdnn_error { AXDNN_OK = 0, AXDNN_BAD_SHAPE = 1, AXDNN_NO_VARIANT = 2, AXDNN_NO_MEMORY = 3 };
@@ -59,11 +59,12 @@ AXDNN_API int32_t axdnn_conv_digits(const axdnn_shape *shape, const uint8_t *x, 
 
 /* out (batch, out_h, out_w, outputs) = sum over a window of base[w] + the entry of planes; with `add` it is added to what
  * is there. columns (256 w, count, 256 x) and rows (256 x, count, 256 w) are the bytes of the same entries, lowest first;
- * count is 1 or 2. w is contiguous, (outputs, channels / groups, kernel_h, kernel_w). variant is AXDNN_PORTABLE, or
+ * count is 1 or 2. folded: the entries of byte w and of byte (256 - w) % 128, w >= 128, are each other's complement, and
+ * rows holds the lower half of them, (256 x, count, 128). w is contiguous, (outputs, channels / groups, kernel_h, kernel_w). variant is AXDNN_PORTABLE, or
  * AXDNN_VNNI for byte permutes. */
 AXDNN_API int32_t axdnn_conv_lookup(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w,
-                                    const uint8_t *columns, const uint8_t *rows, int32_t count, const int32_t *base,
-                                    int32_t *out, int32_t add, int32_t variant, int32_t threads);
+                                    const uint8_t *columns, const uint8_t *rows, int32_t count, int32_t folded,
+                                    const int32_t *base, int32_t *out, int32_t add, int32_t variant, int32_t threads);
 
 /* The same, stored, for entries (256 w, 256 x) of any width, by adding up rows of products; fast for many pixels. */
 AXDNN_API int32_t axdnn_conv_rows(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w, const int32_t *entries,

@@ -81,8 +81,8 @@ bool outputs_are_lanes(const Lookup &l) {
 }  // namespace axdnn
 
 extern "C" int32_t axdnn_conv_lookup(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w,
-                                     const uint8_t *columns, const uint8_t *rows, int32_t count, const int32_t *base,
-                                     int32_t *out, int32_t add, int32_t variant, int32_t threads) {
+                                     const uint8_t *columns, const uint8_t *rows, int32_t count, int32_t folded,
+                                     const int32_t *base, int32_t *out, int32_t add, int32_t variant, int32_t threads) {
   using namespace axdnn;
   if (!sound(*shape) || (count != 1 && count != 2) || threads < 1) return AXDNN_BAD_SHAPE;
   if (variant != AXDNN_PORTABLE && !(variant == AXDNN_VNNI && axdnn_has_permutes())) return AXDNN_NO_VARIANT;
@@ -90,7 +90,7 @@ extern "C" int32_t axdnn_conv_lookup(const axdnn_shape *shape, const uint8_t *x,
   try {
     static thread_local Memory memory;
     const Lookup lookup(*shape, x, w, threads, memory);
-    const Entries entries{columns, rows, count, constants(lookup, base)};
+    const Entries entries{columns, rows, count, folded != 0, constants(lookup, base)};
     const Target target{out, add != 0};
     if (permutes && outputs_are_lanes(lookup)) over_outputs(lookup, entries, target, threads);
     else over_pixels(lookup, entries, target, permutes, threads);

@@ -40,8 +40,9 @@ struct Lookup {
 };
 
 struct Entries {
-  const uint8_t *columns, *rows;  // (256 w, count, 256 x), (256 x, count, 256 w)
+  const uint8_t *columns, *rows;  // (256 w, count, 256 x), (256 x, count, 256 w), or half of it
   int64_t count;
+  bool folded;                    // weights of the upper half find the complements of what the lower half finds
   std::vector<int32_t> constant;  // (outputs): what every sum starts from
 };
 
@@ -62,10 +63,11 @@ extern const PixelKernel pixel_permutes[2];  // for entries of one and two bytes
 
 // The same for outputs: weights[t] points to 64 * vectors column numbers, four groups of sixteen interleaved byte by
 // byte; codes[t] picks the row; eight codes more are
-// read.
-using OutputKernel = void (*)(const uint8_t *codes, const uint8_t *const *weights, int64_t terms, const uint8_t *rows,
-                              int64_t vectors, int32_t *sums);
-extern const OutputKernel output_permutes[2];
+// read. Folded weights are six bits of the column and its seventh on top; `signs` bytes further stands 255 for those of
+// the upper half, else 0.
+using OutputKernel = void (*)(const uint8_t *codes, const uint8_t *const *weights, int64_t signs, int64_t terms,
+                              const uint8_t *rows, int64_t vectors, int32_t *sums);
+extern const OutputKernel output_permutes[2], folded_permutes[2];
 
 // to (count, kOutputs) = the transpose of sums (kOutputs, kLanes).
 using Turner = void (*)(const int32_t *sums, int64_t count, int32_t *to);

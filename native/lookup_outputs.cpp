@@ -11,13 +11,24 @@
 namespace axdnn {
 namespace {
 
+// Splits column numbers into what permutes look at, and signs.
+void fold(uint8_t *columns, int64_t count, uint8_t *signs) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint8_t upper = columns[i] & 128 ? 255 : 0;
+    const uint8_t half = (upper ? -columns[i] : columns[i]) & 127;
+    columns[i] = static_cast<uint8_t>((half & 63) | (half & 64) << 1);
+    signs[i] = upper;
+  }
+}
+
 class OverOutputs {
  public:
   OverOutputs(const Lookup &l, const Entries &e, const Target &t)
-      : l_(l), e_(e), t_(t), kernel_(output_permutes[e.count - 1]) {
+      : l_(l), e_(e), t_(t), kernel_((e.folded ? folded_permutes : output_permutes)[e.count - 1]) {
     const int64_t blocks = (l.outputs + kLanes - 1) / kLanes;
     lanes_ = ((l.outputs + blocks - 1) / blocks + 63) / 64 * 64;
     blocks_ = (l.outputs + lanes_ - 1) / lanes_;
+    signs_ = l.terms * lanes_;
   }
 
   int64_t units() const { return l_.s.groups * blocks_; }
@@ -43,7 +54,7 @@ class OverOutputs {
         }
         for (const Pixel &pixel : kind.pixels) {
           for (int64_t i = 0; i < count; ++i) b.codes[i] = pixel.corner[b.offsets[i]];
-          kernel_(b.codes, b.lines, count, e_.rows, lanes_ / 64, b.sums);
+          kernel_(b.codes, b.lines, signs_, count, e_.rows, lanes_ / 64, b.sums);
           int32_t *to = t_.out + pixel.number * l_.s.outputs + first;
           if (t == 0) start(kind, first, outputs, border, to);
           for (int64_t n = 0; n < outputs; ++n) accumulate(to[n], b.sums[n]);
@@ -102,10 +113,11 @@ class OverOutputs {
     return kinds;
   }
 
-  // (terms, lanes), four groups of sixteen outputs interleaved byte by byte.
+  // (terms, lanes), four groups of sixteen outputs interleaved byte by byte; behind it the signs of folded ones.
   const uint8_t *lay_out(int64_t first, int64_t outputs, Memory &memory) const {
     const int64_t bytes = l_.terms * lanes_;
-    uint8_t *turned = memory.room<uint8_t>(bytes + kSlack + (outputs < lanes_ ? bytes : 0));
+    const int64_t behind = std::max(e_.folded ? bytes : 0, outputs < lanes_ ? bytes : 0);
+    uint8_t *turned = memory.room<uint8_t>(bytes + kSlack + behind);
     const uint8_t *from = l_.w + first * l_.terms;
     if (outputs < lanes_) {
       uint8_t *padded = turned + bytes + kSlack;
@@ -115,6 +127,7 @@ class OverOutputs {
     }
     transpose(from, l_.terms, lanes_, l_.terms, turned);
     for (int64_t i = 0; i < bytes; i += 64) interleave_four(turned + i);
+    if (e_.folded) fold(turned, bytes, turned + signs_);
     return turned;
   }
 
@@ -128,7 +141,7 @@ class OverOutputs {
       for (int64_t c = 0; c < l_.inputs; c += kTermsAtOnce) {
         const int64_t count = std::min(kTermsAtOnce, l_.inputs - c);
         for (int64_t i = 0; i < count; ++i) b.lines[i] = weights + ((c + i) * l_.taps + tap) * lanes_;
-        kernel_(b.codes, b.lines, count, e_.rows, lanes_ / 64, b.sums);
+        kernel_(b.codes, b.lines, signs_, count, e_.rows, lanes_ / 64, b.sums);
         for (int64_t n = 0; n < lanes_; ++n) accumulate(found[tap * lanes_ + n], b.sums[n]);
       }
     return found;
@@ -149,7 +162,7 @@ class OverOutputs {
   const Entries &e_;
   const Target &t_;
   OutputKernel kernel_;
-  int64_t lanes_, blocks_;
+  int64_t lanes_, blocks_, signs_;
 };
 
 }  // namespace

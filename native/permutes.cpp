@@ -50,6 +50,28 @@ AXDNN_VBMI inline void find(const uint8_t *codes, const uint8_t *column, Sums<kP
   }
 }
 
+// The same for folded weights: half the columns, and complements where the sign says so.
+template <int kPlanes, int kVectors>
+AXDNN_VBMI inline void find_folded(const uint8_t *codes, const uint8_t *signs, const uint8_t *column,
+                                   Sums<kPlanes, kVectors> &s) {
+  __m512i halves[kPlanes][2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 2 * kPlanes; ++i) halves[i / 2][i % 2] = _mm512_loadu_si512(column + 64 * i);
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const __m512i code = _mm512_loadu_si512(codes + 64 * v), sign = _mm512_loadu_si512(signs + 64 * v);
+    const __mmask64 upper = _mm512_movepi8_mask(code);
+#pragma GCC unroll 2
+    for (int p = 0; p < kPlanes; ++p) {
+      __m512i found = _mm512_permutexvar_epi8(code, halves[p][0]);
+      found = _mm512_mask_permutexvar_epi8(found, upper, code, halves[p][1]);
+      found = _mm512_xor_si512(found, sign);
+      s.both[p][v] = _mm512_add_epi16(s.both[p][v], found);
+      s.odd[p][v] = _mm512_add_epi16(s.odd[p][v], _mm512_srli_epi16(found, 8));
+    }
+  }
+}
+
 // Register r holds the sums of bytes 4 q + r, as 32-bit numbers.
 template <int kPlanes, int kVectors>
 AXDNN_VBMI inline void widen(const Sums<kPlanes, kVectors> &s, int v, __m512i (&sums)[4]) {
@@ -85,15 +107,17 @@ AXDNN_VBMI void pixels(const uint8_t *codes, const int64_t *offsets, int64_t ter
   }
 }
 
-template <int kPlanes, int kVectors>
-AXDNN_VBMI void outputs(const uint8_t *codes, const uint8_t *const *weights, int64_t terms, const uint8_t *rows,
-                        int32_t *sums) {
+template <int kPlanes, int kVectors, bool kFolded>
+AXDNN_VBMI void outputs(const uint8_t *codes, const uint8_t *const *weights, int64_t signs, int64_t terms,
+                        const uint8_t *rows, int32_t *sums) {
+  constexpr int kRow = kPlanes * (kFolded ? 128 : 256);
   Sums<kPlanes, kVectors> s;
   clear(s);
   for (int64_t t = 0; t < terms; ++t) {
-    for (int i = 0; i < 4 * kPlanes; ++i)  // the rows do not fit the first cache
-      _mm_prefetch(reinterpret_cast<const char *>(rows + codes[t + kAhead] * kPlanes * 256 + 64 * i), _MM_HINT_T0);
-    find(weights[t], rows + codes[t] * kPlanes * 256, s);
+    for (int i = 0; i < kRow; i += 64)  // the rows do not fit the first cache
+      _mm_prefetch(reinterpret_cast<const char *>(rows + codes[t + kAhead] * kRow + i), _MM_HINT_T0);
+    if (kFolded) find_folded(weights[t], weights[t] + signs, rows + codes[t] * kRow, s);
+    else find(weights[t], rows + codes[t] * kRow, s);
   }
   for (int v = 0; v < kVectors; ++v, sums += 64) {
     __m512i r[4];
@@ -113,21 +137,22 @@ void pixels_of(const uint8_t *codes, const int64_t *offsets, int64_t terms, cons
   }
 }
 
-template <int kPlanes>
-void outputs_of(const uint8_t *codes, const uint8_t *const *weights, int64_t terms, const uint8_t *rows,
+template <int kPlanes, bool kFolded>
+void outputs_of(const uint8_t *codes, const uint8_t *const *weights, int64_t signs, int64_t terms, const uint8_t *rows,
                 int64_t vectors, int32_t *sums) {
   switch (vectors) {
-    case 1: return outputs<kPlanes, 1>(codes, weights, terms, rows, sums);
-    case 2: return outputs<kPlanes, 2>(codes, weights, terms, rows, sums);
-    case 3: return outputs<kPlanes, 3>(codes, weights, terms, rows, sums);
-    default: return outputs<kPlanes, 4>(codes, weights, terms, rows, sums);
+    case 1: return outputs<kPlanes, 1, kFolded>(codes, weights, signs, terms, rows, sums);
+    case 2: return outputs<kPlanes, 2, kFolded>(codes, weights, signs, terms, rows, sums);
+    case 3: return outputs<kPlanes, 3, kFolded>(codes, weights, signs, terms, rows, sums);
+    default: return outputs<kPlanes, 4, kFolded>(codes, weights, signs, terms, rows, sums);
   }
 }
 
 }  // namespace
 
 const PixelKernel pixel_permutes[2] = {pixels_of<1>, pixels_of<2>};
-const OutputKernel output_permutes[2] = {outputs_of<1>, outputs_of<2>};
+const OutputKernel output_permutes[2] = {outputs_of<1, false>, outputs_of<2, false>};
+const OutputKernel folded_permutes[2] = {outputs_of<1, true>, outputs_of<2, true>};
 
 AXDNN_512 void turn_512(const int32_t *sums, int64_t count, int32_t *to) {
   for (int64_t i = 0; i < count; i += 16) {
@@ -139,7 +164,7 @@ AXDNN_512 void turn_512(const int32_t *sums, int64_t count, int32_t *to) {
 }
 #else
 const PixelKernel pixel_permutes[2] = {};
-const OutputKernel output_permutes[2] = {};
+const OutputKernel output_permutes[2] = {}, folded_permutes[2] = {};
 void turn_512(const int32_t *, int64_t, int32_t *) {}
 #endif
 

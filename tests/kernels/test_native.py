@@ -202,6 +202,17 @@ def test_large_images_are_cut_into_bands():
     assert torch.equal(got[1].long(), got[2].long())
 
 
+def test_circuits_with_a_sign_beside_them_fold():
+    """Half the columns of the table, and complements; with codes of every kind, -128 and the border included."""
+    folded = [name for name in NAMES for c in circuits(name) if native_table(c).planes.folded]
+    assert set(folded) == {name for name in NAMES if load_multiplier(name).coding == "unsigned"}
+    for name in ("mul8u_QKX", "mul8u_17KS"):
+        circuit = load_multiplier(name).sign_magnitude()
+        w = random(130, 20, 3, 3, seed=11)
+        w[0] = 128
+        check(circuit, random(2, 20, 6, 5, seed=10), w, Steps(padding=(1, 1), pad_code=9))
+
+
 @pytest.mark.parametrize("name", ["mul8u_R36", "mul8u_2AC"])
 def test_weights_too_many_to_pack_at_once(name):
     """Of several scales, and scales of several passes; border and a last panel that is not full included."""

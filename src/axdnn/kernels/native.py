@@ -19,7 +19,7 @@ from functools import cache
 from axdnn.records import InvalidInputError
 
 VARIANTS = ("portable", "avx2", "avxvnni", "vnni", "amx")
-INTERFACE = 4
+INTERFACE = 5
 
 
 _SIZES = (
@@ -76,7 +76,8 @@ def _library() -> ctypes.CDLL | None:
         POINTER(Shape), c_void_p, c_void_p, POINTER(Digits), c_void_p, c_int32, c_int32
     ]  # fmt: skip
     library.axdnn_conv_lookup.argtypes = [
-        POINTER(Shape), c_void_p, c_void_p, c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_int32, c_int32, c_int32
+        POINTER(Shape), c_void_p, c_void_p, c_void_p, c_void_p, c_int32, c_int32, c_void_p, c_void_p, c_int32, c_int32,
+        c_int32,
     ]  # fmt: skip
     library.axdnn_conv_rows.argtypes = [POINTER(Shape), c_void_p, c_void_p, c_void_p, c_void_p, c_int32, c_int32]
     library.axdnn_requantise.argtypes = [

@@ -34,11 +34,12 @@ class NativePlanes:
     Args:
         columns: `(256 w, count, 256 x)` uint8, lowest byte first, one or two of them.
         base: what is added for each weight, int32 `(256,)`.
+        folded: the bytes of weight w >= 128 are the complements of those of weight (256 - w) % 128.
     """
 
-    def __init__(self, columns: torch.Tensor, base: torch.Tensor) -> None:
-        self.columns, self.base = columns.contiguous(), base.contiguous()
-        self.rows = columns.permute(2, 1, 0).contiguous()
+    def __init__(self, columns: torch.Tensor, base: torch.Tensor, folded: bool = False) -> None:
+        self.columns, self.base, self.folded = columns.contiguous(), base.contiguous(), folded
+        self.rows = columns[: 128 if folded else 256].permute(2, 1, 0).contiguous()
         self.count = columns.shape[1]
 
 
@@ -103,7 +104,7 @@ def conv_lookup(
     fast = has_permutes() if permutes is None else permutes
     error = native_library().axdnn_conv_lookup(
         byref(shape), x.data_ptr(), w.data_ptr(), table.columns.data_ptr(), table.rows.data_ptr(), table.count,
-        table.base.data_ptr(), sums.data_ptr(), out is not None, VARIANTS.index("vnni" if fast else "portable"),
+        table.folded, table.base.data_ptr(), sums.data_ptr(), out is not None, VARIANTS.index("vnni" if fast else "portable"),
         torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_conv_lookup")

@@ -82,11 +82,27 @@ def _in_bytes(span: int) -> int:
 
 def _planes(table: np.ndarray) -> NativePlanes:
     count = _bytes(table)
-    # one base for all columns, where that takes no more bytes, is a constant of every sum
-    alike = _in_bytes(int(table.max()) - int(table.min())) == count
-    base = np.full(256, table.min()) if alike else table.min(axis=0)
+    base, folded = _bases(table, count)
     planes = np.stack([(table - base) >> (8 * p) & 255 for p in range(count)])  # (count, x, w)
     return NativePlanes(
         torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)).astype(np.uint8)),
         _wrapped(torch.from_numpy(base)),
+        folded,
     )
+
+
+def _bases(table: np.ndarray, count: int) -> tuple[np.ndarray, bool]:
+    """Return what is taken off each column, and whether the table folds.
+
+    The table of a circuit with a sign-magnitude weight is odd: -w finds the negative of what w finds (and -128, whose
+    magnitude is 0, that of 0). With the bases of negative weights chosen so, their bytes are the complements of the
+    others', and look-ups have half the columns to choose from.
+    """
+    positive = table[:, :128]
+    if np.array_equal(table[:, 128:], -positive[:, -np.arange(128, 256) % 128]):
+        alike = _in_bytes(int(positive.max()) - int(positive.min())) == count
+        low = np.full(128, positive.min()) if alike else positive.min(axis=0)
+        return np.concatenate([low, (-low - (256**count - 1))[-np.arange(128, 256) % 128]]), True
+    # one base for all columns, where that takes no more bytes, is a constant of every sum
+    alike = _in_bytes(int(table.max()) - int(table.min())) == count
+    return np.full(256, table.min()) if alike else table.min(axis=0), False

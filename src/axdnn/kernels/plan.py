@@ -165,7 +165,7 @@ def native_parts(multiplier: Multiplier, size: Size) -> dict[str, tuple[Work, ..
     if table is not None and rows_pay(table.planes.count, size.m, size.n):
         found["native_lookup"] = (rows_work(size),)
     elif table is not None:
-        found["native_lookup"] = (planes_work(size, table.planes.count, has_permutes()),)
+        found["native_lookup"] = (planes_work(size, table.planes.count, has_permutes(), table.planes.folded),)
         exact = int8_factors(exact_of(multiplier)) if table.exact is not None else None
         if exact is not None:
             found["native_lookup"] += (digits_work(size, exact.pairs, len(exact.groups)),)

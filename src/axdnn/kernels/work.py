@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PANEL, STEP = 16, 64  # outputs and bytes of a window that native kernels take at once
+FOLDED = {1: 7 / 11, 2: 13 / 18}  # vector steps of a folded look-up / of another, by bytes of an entry
 PIXELS, LANES, TERMS_AT_ONCE = 256, 64, 256  # native look-ups: pixels or outputs at once, terms of a partial sum
 
 
@@ -64,19 +65,21 @@ def digits_work(size: Size, pairs: int, scales: int) -> Work:
     return Work("digits", {**common, **counts})
 
 
-def planes_work(size: Size, planes: int, permutes: bool) -> Work:
+def planes_work(size: Size, planes: int, permutes: bool, folded: bool = False) -> Work:
     """Native look-ups of entries byte by byte, for many pixels at once or, where there are many, for many outputs.
 
     Args:
         size: of the product.
         planes: bytes of an entry.
         permutes: whether the processor looks bytes up in registers.
+        folded: whether negative weights find complements, which takes fewer steps where outputs are lanes.
     """
     rows, lanes = float(size.m) * size.groups, _up(size.n, LANES)
     counts = {"call": 1.0, "inputs": float(size.inputs), "packed": float(size.groups) * size.k * size.n,
               "sums": rows * size.n * -(-size.k // TERMS_AT_ONCE)}  # fmt: skip
     if permutes and size.n >= LANES and 3 * lanes <= 4 * size.n:
-        return Work(f"planes{planes}_outputs", {**counts, "looked_up": rows * size.k * lanes, "layout": rows * size.k})
+        looked_up = rows * size.k * lanes * (FOLDED[planes] if folded else 1.0)
+        return Work(f"planes{planes}_outputs", {**counts, "looked_up": looked_up, "layout": rows * size.k})
     blocks = float(_up(size.m, PIXELS)) * size.groups
     counts |= {"looked_up": blocks * size.k * size.n, "layout": rows * size.k, "blocks": blocks / PIXELS * size.n}
     return Work(f"planes{planes}{'_depthwise' if size.depthwise else ''}", counts)
