@@ -205,7 +205,8 @@ def test_large_images_are_cut_into_bands():
 def test_circuits_with_a_sign_beside_them_fold():
     """Half the columns of the table, and complements; with codes of every kind, -128 and the border included."""
     folded = [name for name in NAMES for c in circuits(name) if native_table(c).planes.folded]
-    assert set(folded) == {name for name in NAMES if load_multiplier(name).coding == "unsigned"}
+    unsigned = {name for name in NAMES if load_multiplier(name).coding == "unsigned"}
+    assert set(folded) == unsigned | {"mul8s_1KV6"}  # of the exact circuit nothing but zeros is looked up
     for name in ("mul8u_QKX", "mul8u_17KS"):
         circuit = load_multiplier(name).sign_magnitude()
         w = random(130, 20, 3, 3, seed=11)

@@ -104,7 +104,8 @@ def conv_lookup(
     fast = has_permutes() if permutes is None else permutes
     error = native_library().axdnn_conv_lookup(
         byref(shape), x.data_ptr(), w.data_ptr(), table.columns.data_ptr(), table.rows.data_ptr(), table.count,
-        table.folded, table.base.data_ptr(), sums.data_ptr(), out is not None, VARIANTS.index("vnni" if fast else "portable"),
+        table.folded, table.base.data_ptr(), sums.data_ptr(), out is not None,
+        VARIANTS.index("vnni" if fast else "portable"),
         torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_conv_lookup")
