@@ -73,7 +73,7 @@ def test_every_kind_of_machine(axdnn: Command, name: str) -> None:
     (("--sweep", "pods=1", "--cost-model", "paper_literal"), "--sweep and --explain are for --cost-model streaming"),
     (("--accelerator", "isaac", "--multiplier", "mul8s_1L2N"), "--multiplier must be left out beside --accelerator"),
     (("--accelerator", "isaac", "--sweep", "pods=1"), "--sweep must be left out beside --accelerator isaac"),
-    (("--format", "csv"), "--format csv goes with a file of layers or --sweep"),
+    (("--format", "csv"), "--format csv goes with --gemm-csv, --topology-csv or --sweep"),
     (("--batch", "2", "--cost-model", "paper_literal"), "--batch is for --cost-model streaming"),
 ])  # fmt: skip
 def test_faults(axdnn: Command, arguments: tuple[str, ...], said: str) -> None:

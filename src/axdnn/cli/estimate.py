@@ -103,7 +103,7 @@ def estimate(
     if model is None:
         raise InvalidInputError("--model, --gemm-csv or --topology-csv must be given")
     if format is EstimateFormat.csv and not sweep:
-        raise InvalidInputError("--format csv goes with a file of layers or --sweep; use table or json with --model")
+        raise InvalidInputError("--format csv goes with --gemm-csv, --topology-csv or --sweep; else table or json")
     if output is not None and not sweep:
         raise InvalidInputError("--output goes with --sweep; redirect standard output for anything else")
     if (sweep or explain) and cost_model != "streaming":
