@@ -156,3 +156,29 @@ def test_registers_that_move(gemm, network_of):
     terms = layer_terms(network_of(gemm("x", 100, 20, 17)), chip.replace(dataflow="os"))
     assert terms.weight_load_j[0] == pytest.approx(100 * 17 * 32 * 64 * chip.register_j_bit)
     assert np.isfinite(terms.sram_j).all()
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_small_groups_share_a_tile_where_that_is_asked_for(small_chip, gemm, network_of, dataflow):
+    """8 x 8 elements: blocks of the size that lies on the array, as many as fit along the diagonal."""
+    sizes = {"ws": (50, 3, 2), "is": (2, 3, 50), "os": (3, 50, 2)}[dataflow]  # 3 high, 2 wide
+    layer, alone = gemm("layer", *sizes, groups=7), small_chip.replace(dataflow=dataflow)
+    packed = alone.replace(pack_groups=1)
+    apart, together = (tiles_of(layer_arrays(network_of(layer)), chip) for chip in (alone, packed))
+    assert (apart.tiles[0], together.tiles[0]) == (7, 4)  # two a tile, for 3 + 3 rows fit 8
+    assert together._replace(tiles=apart.tiles) == apart
+    fast, slow = (layer_terms(network_of(layer), chip).timings.cycles[0] for chip in (packed, alone))
+    assert (fast <= slow).all()
+    assert fast[0] < slow[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, st.sampled_from(DATAFLOWS))
+def test_packing_never_needs_more_tiles_and_leaves_large_groups_alone(small_chip, gemm, network_of, sizes, dataflow):
+    m, k, n, groups = sizes
+    chip = small_chip.replace(dataflow=dataflow)
+    arrays = layer_arrays(network_of(gemm("layer", m, k, n, groups)))
+    apart, together = (tiles_of(arrays, c).tiles[0] for c in (chip, chip.replace(pack_groups=1)))
+    high, wide = {"ws": (k, n), "is": (k, m), "os": (m, n)}[dataflow]
+    blocks = max(1, min(8 // high, 8 // wide))
+    assert together == math.ceil(groups / blocks) * math.ceil(high / 8) * math.ceil(wide / 8) <= apart

@@ -19,6 +19,7 @@ def chips_of(dataflow, timing, seed, count=25):
             clock_hz=float(rng.uniform(1e8, 2e9)), accumulator_bytes=float(rng.integers(100, 10**6)),
             activation_buffer_bytes=float(rng.integers(10, 10**6)), weight_buffer_bytes=float(rng.integers(10, 10**6)),
             backing_bytes=float(rng.choice([0, 10**7])), activations_stay_on_chip=int(rng.integers(0, 2)),
+            pack_groups=int(rng.integers(0, 2)), weights_stay_on_chip=int(rng.integers(0, 2)),
             dram_bandwidth_b_s=float(rng.uniform(1e9, 1e12)), buffer_bandwidth_b_s=float(rng.uniform(1e9, 1e12)),
             multiply_j=float(rng.uniform(1e-14, 1e-12)),
         )

@@ -49,6 +49,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         dataflow: what stays in the pods: weights (`ws`), sums (`os`) or inputs (`is`).
         timing: how folds follow each other, see `operation_cycles`.
         interconnect: network between buffers and pods, see `interconnect_j_b`, `network_cycles` and `port_sharing`.
+        pack_groups: 1 = small groups of a grouped layer share a tile, see `tiling`.
         weights_stay_on_chip: 1 = weights that fit stay from one inference to the next, see `resident_weights`.
         vector_*: the vector unit, lanes of the whole chip, operations a lane starts in a cycle, cycles that a
             transcendental occupies a lane, joules of one operation of that width; None = see `vector_unit`.
@@ -99,6 +100,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     timing: Timing = "pipelined"
     interconnect: Topology = "butterfly"
     weights_stay_on_chip: int = 0
+    pack_groups: int = 0
     vector_lanes: int | None = None
     vector_operations: int | None = None
     vector_transcendental_cycles: int | None = None

@@ -43,21 +43,35 @@ class Tiling(NamedTuple):
     buffer_weights: Ints
 
 
-def tiling(layers: LayerArrays, rows: IntLike, columns: IntLike, strip: IntLike, dataflow: Dataflow) -> Tiling:
-    """Lay layers on arrays of `rows x columns` whose accumulators hold the sums of `strip` streamed rows or columns."""
+def tiling(
+    layers: LayerArrays, rows: IntLike, columns: IntLike, strip: IntLike, dataflow: Dataflow, pack: npt.ArrayLike = 0
+) -> Tiling:
+    """Lay layers on arrays.
+
+    Args:
+        layers: shapes.
+        rows: of an array.
+        columns: of an array.
+        strip: streamed rows or columns whose sums the accumulators hold.
+        dataflow: what stays in the array.
+        pack: 1 = groups that are small enough lie block-diagonally in one tile, as many as rows and columns allow; what
+            lies off the diagonal is zero and costs nothing. Words are the same, tiles fewer.
+    """
     g, m, k, n = layers.groups, layers.m, layers.k, layers.n
     inputs, weights, outputs = g * m * k, g * k * n, g * m * n
+    high, wide, streamed = {"ws": (k, n, m), "is": (k, m, n), "os": (m, n, k)}[dataflow]
+    down, across = ceil_div(high, rows), ceil_div(wide, columns)
+    together = np.minimum(np.asarray(rows) // high, np.asarray(columns) // wide)
+    together = np.where(np.asarray(pack) == 1, np.clip(together, 1, g), 1)
+    tiles = ceil_div(g, together) * down * across
     if dataflow == "os":
-        down, across = ceil_div(m, rows), ceil_div(n, columns)
         one = np.ones_like(m)
-        return Tiling(g * down * across, k, one, across, outputs, outputs, inputs * across, weights * down)
-    down = ceil_div(k, rows)
-    streamed, across = (m, ceil_div(n, columns)) if dataflow == "ws" else (n, ceil_div(m, columns))
+        return Tiling(tiles, k, one, across, outputs, outputs, inputs * across, weights * down)
     strips = ceil_div(streamed, strip)
     kept = (weights if dataflow == "ws" else inputs) * strips
     passing = (inputs if dataflow == "ws" else weights) * across
     buffers = (passing, kept) if dataflow == "ws" else (kept, passing)
-    return Tiling(g * down * across, streamed, strips, across, outputs * down, kept, *buffers)
+    return Tiling(tiles, streamed, strips, across, outputs * down, kept, *buffers)
 
 
 class Entering(NamedTuple):

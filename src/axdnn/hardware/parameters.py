@@ -90,6 +90,7 @@ OPTIONAL = (
     Parameter("array.dataflow", "dataflow", "count", 0, 0, choices=get_args(Dataflow)),
     Parameter("array.timing", "timing", "count", 0, 0, choices=CHIP_TIMINGS),
     Parameter("array.interconnect", "interconnect", "count", 0, 0, choices=get_args(Topology)),
+    Parameter("array.pack_groups", "pack_groups", "count", 0, 1, True),
     Parameter("array.pods_together", "pods_together", "count", 1, 512, True),
     Parameter("array.vector_lanes", "vector_lanes", "count", 1, 1e6, True),
     Parameter("array.vector_operations", "vector_operations", "count", 1, 64, True),
@@ -144,6 +145,10 @@ def together_faults(values: Mapping[str, Any], where: str) -> list[str]:
     if exact_rows and values.get("dataflow", "ws") == "os":
         faults.append(
             f"{where}: `array.exact_rows` needs `array.dataflow` ws or is, whose rows are terms of the sums, but got os"
+        )
+    if exact_rows and values.get("pack_groups", 0):
+        faults.append(
+            f"{where}: `array.pack_groups` must be 0 beside `array.exact_rows`, for it moves terms to other rows"
         )
     pods, together = values.get("pods"), values.get("pods_together", 1)
     if pods is not None and pods % together:

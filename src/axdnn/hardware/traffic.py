@@ -56,7 +56,7 @@ def strip_rows(chip: Accelerator) -> Ints:
 
 def tiles_of(layers: LayerArrays, chip: Accelerator) -> Tiling:
     """Lay layers on the pods of a chip."""
-    return tiling(layers, chip.rows, chip.columns, strip_rows(chip), chip.dataflow)
+    return tiling(layers, chip.rows, chip.columns, strip_rows(chip), chip.dataflow, chip.pack_groups)
 
 
 def activation_home(layers: LayerArrays, chip: Accelerator) -> npt.NDArray[np.str_]:
