@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from axdnn.hardware import COMPONENTS, estimate, load_accelerator
 from axdnn.hardware.components import pod_area_m2
+from axdnn.multipliers import load_multiplier
 from axdnn.records import (
     Assignment,
     CostReport,
@@ -222,3 +223,21 @@ def test_errors_are_plain(lenet, multipliers, uniform):
     refuse(InvalidInputError, "at most 8.*got 9", Assignment(multipliers=names, pods={"mul8s_1KV6": 9}))
     refuse(InvalidInputError, "'mul8s_1KV6' has none", Assignment(multipliers=names, pods={"mul8s_1L2N": 2}))
     refuse(InvalidInputError, "whole numbers >= 0", Assignment(multipliers=names, pods={"mul8s_1KV6": -1}))
+
+
+def test_a_slower_circuit_may_lower_the_clock(lenet, uniform):
+    name = "mul8s_1KVA@v2022"
+    given = {name: load_multiplier(name), "mul8s_1L2N": load_multiplier("mul8s_1L2N")}
+    ratio = given[name].figures.delay_s / load_multiplier("exact").figures.delay_s
+    free, bound = (
+        estimate(lenet, uniform(lenet, name), "edge_16x16", multipliers=given, delay_limits_clock=limits)
+        for limits in (False, True)
+    )
+    assert ratio > 1
+    assert free.latency_s < bound.latency_s <= ratio * free.latency_s
+    assert any("the clock is 490" in note for note in bound.notes)
+    assert any("not charged" in note for note in free.notes)
+    fast = uniform(lenet, "mul8s_1L2N")  # faster than the exact one: nothing changes
+    assert estimate(lenet, fast, "edge_16x16", multipliers=given, delay_limits_clock=True) == estimate(
+        lenet, fast, "edge_16x16", multipliers=given
+    )

@@ -55,6 +55,9 @@ def estimate(
     voltage: float | None = typer.Option(
         None, help="Supply of the core in volts, on the alpha-power law from 0.9 V; default: as the accelerator's file."
     ),
+    delay_limits_clock: bool = typer.Option(
+        False, help="Lower the clock where a multiplier is slower than the exact one; default: the clock stays."
+    ),
     batch: int = typer.Option(1, min=1, help="Inferences computed together; every figure is of all of them."),
     weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
     mean: str | None = typer.Option(None, help=MEAN_HELP),
@@ -172,7 +175,7 @@ def estimate(
         report = priced
     elif cost_model == "streaming":
         report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable",  # type: ignore[arg-type]
-                       batch=batch)  # fmt: skip
+                       batch=batch, delay_limits_clock=delay_limits_clock)  # fmt: skip
     else:
         report = paper_literal(network, chosen, chip, multipliers=wired)
     if format is EstimateFormat.json:

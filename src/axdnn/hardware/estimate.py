@@ -14,12 +14,14 @@ from axdnn.hardware.components import (
     mac_rest_j,
     multiply_j,
     pod_area_m2,
+    require_figures,
 )
 from axdnn.hardware.notes import notes, sources
 from axdnn.hardware.operators import operator_notes, priced_operators
 from axdnn.hardware.row_mapping import term_counts
 from axdnn.hardware.skipping import thinned
 from axdnn.hardware.streaming import BOUNDS, MODEL, LayerTerms, layer_terms, memory_bytes
+from axdnn.hardware.technology import clock_limit_hz
 from axdnn.hardware.vector_unit import vector_sources
 from axdnn.records import (
     Assignment,
@@ -45,6 +47,7 @@ def estimate(
     reading: Reading = "buildable",
     exact: Mapping[Coding, Figures] | None = None,
     batch: int = 1,
+    delay_limits_clock: bool = False,
 ) -> CostReport:
     """Energy, latency, memory and area of one batch of inferences, `streaming` model.
 
@@ -59,6 +62,8 @@ def estimate(
             multiplier at no cost; an upper bound of the benefit. Exact rows stay exact in both.
         exact: figures of the exact circuits by coding; default: those of the shipped library.
         batch: inferences computed together; all figures are of the batch.
+        delay_limits_clock: whether a circuit slower than the exact one of its signedness lowers the chip's clock, as if
+            the exact one just met the period; faster ones never raise it.
 
     Raises:
         UnknownNameError: unknown accelerator, layer or multiplier.
@@ -73,6 +78,9 @@ def estimate(
     kinds = kinds_in_use(network, assignment, multipliers)
     network = batched(thinned(network, assignment), batch)
     reference = exact_figures(exact)
+    if delay_limits_clock:
+        slowest = max(require_figures(m).delay_s / reference[m.coding].delay_s for m in kinds.values())
+        chip = chip.replace(clock_hz=float(clock_limit_hz(slowest, chip.clock_hz)))
     terms = layer_terms(network, chip)
     if reading == "ideal":
         build = ideal(kinds, chip, reference)
@@ -97,7 +105,7 @@ def estimate(
         area_breakdown_m2=build.area_m2,
         memory_breakdown_bytes=memory,
         notes=(
-            *notes(reading, layers, kinds, reference, chip, _exact_rows_j(network, chip)),
+            *notes(reading, layers, kinds, reference, chip, _exact_rows_j(network, chip), delay_limits_clock),
             *operator_notes(network.exact_operators),
         ),
         sources={**sources(chip, kinds, reference), **vector_sources(chip)},

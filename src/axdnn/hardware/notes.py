@@ -29,7 +29,6 @@ ASSUMPTIONS = (
     "whole network where neurons are skipped; without static energy",
     "all static terms (leakage densities, clock fraction) and the butterfly's area are labelled assumptions in "
     "`sources`; a change of a factor 3 either way is within their range",
-    "grouped and depthwise convolutions run as independent products, one group a tile, not packed",
     "chunks of one weight tile on several pods get their weights by multicast: read from the buffer once a strip",
 )
 
@@ -41,18 +40,25 @@ def notes(
     exact: Mapping[Coding, Figures],
     chip: Accelerator,
     exact_rows_j: Sequence[float],
+    delay_limits_clock: bool = False,
 ) -> tuple[str, ...]:
     """Notes of a report, with the sensitivity of the multipliers' energy.
 
-    `exact_rows_j` is the part of each layer's multiplier energy that exact rows spend.
+    `exact_rows_j` is the part of each layer's multiplier energy that exact rows spend; `delay_limits_clock` whether
+    `chip` has a clock that the slowest kind allows.
     """
     slow = [name for name, m in kinds.items() if require_figures(m).delay_s > exact[m.coding].delay_s * SLACK]
-    delay = (
-        (f"slower than the exact circuit, which may lower the clock (not charged): {', '.join(slow)}",) if slow else ()
+    charged = (
+        f"the clock is {chip.clock_hz / 1e6:.4g} MHz"
+        if delay_limits_clock
+        else "which may lower the clock (not charged)"
     )
+    delay = (f"slower than the exact circuit, {charged}: {', '.join(slow)}",) if slow else ()
+    packed = "several a tile where they fit" if chip.pack_groups else "one group a tile, not packed"
+    groups = f"grouped and depthwise convolutions run as independent products, {packed}"
     rows = (_rows(chip),) if chip.exact_rows else ()
     said = sensitivity(layers, kinds, exact, exact_rows_j)
-    return (READINGS[reading], said, *rows, *delay, *ASSUMPTIONS)
+    return (READINGS[reading], said, *rows, *delay, groups, *ASSUMPTIONS)
 
 
 def _rows(chip: Accelerator) -> str:
