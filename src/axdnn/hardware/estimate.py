@@ -80,7 +80,8 @@ def estimate(
     reference = exact_figures(exact)
     if delay_limits_clock:
         slowest = max(require_figures(m).delay_s / reference[m.coding].delay_s for m in kinds.values())
-        chip = chip.replace(clock_hz=float(clock_limit_hz(slowest, chip.clock_hz)))
+        if slowest > 1:
+            chip = chip.replace(clock_hz=float(clock_limit_hz(slowest, chip.clock_hz)))
     terms = layer_terms(network, chip)
     if reading == "ideal":
         build = ideal(kinds, chip, reference)
