@@ -128,7 +128,7 @@ def estimate(
     chip = load_machine("tpu_v4" if accelerator is None else accelerator)
     if not isinstance(chip, Accelerator):
         of_pods = {"--multiplier": multiplier, "--assignment": assignment, "--reading": reading}
-        of_pods |= {"--sweep": sweep or None, "--explain": explain}
+        of_pods |= {"--sweep": sweep or None}
         of_pods |= {"--voltage": voltage}
         _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
         if cost_model != "streaming":
@@ -166,7 +166,6 @@ def estimate(
         sweep_estimate(network, chip, wired[name], sweep, batch, output, format)
         return
     if explain is not None:
-        assert isinstance(chip, Accelerator)
         explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format)
         return
     if not isinstance(chip, Accelerator):

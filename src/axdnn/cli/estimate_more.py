@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axdnn.cli.console import Format, show_json, show_table
 
 if TYPE_CHECKING:
-    from axdnn.hardware import Accelerator
+    from axdnn.hardware import Accelerator, Explained, Machine
     from axdnn.records import Assignment, Multiplier, Network, Sweep
 
 SWEEP_HELP = (
@@ -87,14 +87,31 @@ def as_csv(found: Sweep) -> str:
 
 
 def explain_estimate(
-    network: Network, assignment: Assignment, chip: Accelerator, layer: str, multipliers: Mapping[str, Multiplier],
+    network: Network, assignment: Assignment, chip: Machine, layer: str, multipliers: Mapping[str, Multiplier],
     reading: str, batch: int, format: str,
 ) -> None:  # fmt: skip
-    """Print formula, inputs and sources of a layer's figures."""
-    from axdnn.hardware import explain_layer
+    """Print formula, inputs and sources of a layer's figures.
+
+    Raises:
+        InvalidInputError: a system, whose cores' own figures are explained alone.
+    """
+    from axdnn.hardware import Accelerator, explain_layer
+    from axdnn.hardware.imc import ImcChip, explain_imc_layer
+    from axdnn.records import InvalidInputError
+
+    if isinstance(chip, Accelerator):
+        show_explained(layer, explain_layer(network, assignment, chip, layer, multipliers=multipliers, reading=reading,  # type: ignore[arg-type]
+                                            batch=batch), format)  # fmt: skip
+    elif isinstance(chip, ImcChip):
+        show_explained(layer, explain_imc_layer(network, chip, layer, batch=batch), format)
+    else:
+        raise InvalidInputError(f"--explain must be left out beside --accelerator {chip.name}; explain a core's design")
+
+
+def show_explained(layer: str, parts: Sequence[Explained], format: str) -> None:
+    """Print explanations."""
     from axdnn.report import Column, Table
 
-    parts = explain_layer(network, assignment, chip, layer, multipliers=multipliers, reading=reading, batch=batch)  # type: ignore[arg-type]
     if format == "json":
         keys = ("name", "value", "unit", "formula")
         show_json([

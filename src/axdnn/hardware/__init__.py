@@ -13,7 +13,8 @@ from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.dram import DramWords, buffered_words, flushed_words, usable_words
 from axdnn.hardware.estimate import estimate
-from axdnn.hardware.explaining import Explained, explain_layer
+from axdnn.hardware.explained import Explained
+from axdnn.hardware.explaining import explain_layer
 from axdnn.hardware.interface import Machine, exact_assignment
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.layer_files import GemmLayers, read_gemm_csv, read_topology_csv

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures, power_ratio
 from axdnn.hardware.dataflows import MOVING_BITS
 from axdnn.hardware.estimate import estimate
+from axdnn.hardware.explained import Explained, Input
 from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.hardware.parameters import OPTIONAL, PARAMETERS
 from axdnn.hardware.row_mapping import term_counts
@@ -32,31 +32,6 @@ from axdnn.records import (
     Reading,
     unknown_name,
 )
-
-
-class Input(NamedTuple):
-    """A number that enters a formula, and where it is from."""
-
-    value: float
-    source: str
-
-
-class Explained(NamedTuple):
-    """A figure of a layer.
-
-    Attributes:
-        name: component of the energy, or `cycles`.
-        value: in `unit`.
-        unit: joules or cycles.
-        formula: expression over `inputs`; `ceil`, `log2`, `max` are the usual functions.
-        inputs: name -> value and source.
-    """
-
-    name: str
-    value: float
-    unit: str
-    formula: str
-    inputs: dict[str, Input]
 
 
 def explain_layer(

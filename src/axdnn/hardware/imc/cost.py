@@ -76,12 +76,9 @@ def imc_cost(
     """
     chip = chip if isinstance(chip, ImcChip) else load_imc_chip(chip)
     shapes = network_shapes(network)
-    copies = np.asarray(replicas, dtype=np.int64)
-    if copies.ndim > 1 or copies.size not in (1, len(network.layers)) or not bool(np.all(copies >= 1)):
-        raise InvalidInputError(f"`replicas` must be whole numbers >= 1, one or one a layer, but got {replicas!r}")
     p, shape = parameters(chip, vary or {})
-    place = _placed(shapes, p, pack_groups, copies)
-    layout = Layout(shapes, copies, place, residency(place.arrays * copies, shapes.dynamic, p["arrays"]))
+    layout = laid_out(shapes, p, replicas, pack_groups)
+    place, copies = layout.place, layout.copies
     costs = array_costs(chip.kind, p, (activity or Activity()).checked())
     moved = layer_bytes(layout, p)
     times = layer_times(layout, costs, moved, p)
@@ -111,6 +108,19 @@ def imc_cost(
         setup_j=np.broadcast_to(setup_j, shape),
         setup_s=np.broadcast_to(setup_s, shape),
     )
+
+
+def laid_out(shapes: Shapes, p: Parameters, replicas: npt.ArrayLike, pack_groups: bool) -> Layout:
+    """Lay layers on arrays, and say what stays.
+
+    Raises:
+        InvalidInputError: an illegal count of replicas.
+    """
+    copies = np.asarray(replicas, dtype=np.int64)
+    if copies.ndim > 1 or copies.size not in (1, len(shapes.m)) or not bool(np.all(copies >= 1)):
+        raise InvalidInputError(f"`replicas` must be whole numbers >= 1, one or one a layer, but got {replicas!r}")
+    place = _placed(shapes, p, pack_groups, copies)
+    return Layout(shapes, copies, place, residency(place.arrays * copies, shapes.dynamic, p["arrays"]))
 
 
 def _placed(shapes: Shapes, p: Parameters, pack_groups: bool, copies: npt.NDArray[np.int64]) -> Placement:
