@@ -7,6 +7,7 @@ import torch
 from axdnn.kernels.native import has_permutes, native_variants
 from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows
 from axdnn.kernels.native_tables import native_digits, native_table
+from axdnn.kernels.work import LANES
 from axdnn.records import Multiplier
 
 # Nanoseconds of one core, for choosing only: a row of 256 products laid out, a product added from it, a product found
@@ -49,21 +50,36 @@ def _convolve(
         return conv_digits(digits, x, w, steps)
     table = native_table(multiplier)
     assert table is not None
-    pixels = x.shape[0] * x.shape[2] * x.shape[3] // (steps.stride[0] * steps.stride[1])
-    if rows_pay(table.planes.count, pixels, w.shape[0] // steps.groups):
+    pixels, lanes = _pixels(x, w, steps)
+    outputs = w.shape[0] // steps.groups
+    if rows_pay(table.planes.count, pixels, outputs, lanes if outputs < LANES else pixels):
         return conv_rows(table.entries, x, w, steps)
     exact = None if table.exact is None else conv_digits(table.exact, x, w, steps)
     return conv_lookup(table.planes, x, w, steps, out=exact)
 
 
-def rows_pay(count: int, pixels: int, outputs: int) -> bool:
+def _pixels(x: torch.Tensor, w: torch.Tensor, steps: Steps) -> tuple[int, int]:
+    """Output pixels, and lanes of the look-ups that have them side by side: whole vectors an image, and what lies
+    between its rows.
+    """
+    (high, wide), (down, across), (pad_h, pad_w) = steps.dilation, steps.stride, steps.padding
+    height = (x.shape[2] + 2 * pad_h - high * (w.shape[2] - 1) - 1) // down + 1
+    width = (x.shape[3] + 2 * pad_w - wide * (w.shape[3] - 1) - 1) // across + 1
+    straight = (down, across) == (1, 1)
+    positions = (height - 1) * (x.shape[3] + 2 * pad_w) + width if straight else height * width
+    batch = int(x.shape[0])
+    return batch * height * width, batch * -(-positions // LANES) * LANES
+
+
+def rows_pay(count: int, pixels: int, outputs: int, lanes: int | None = None) -> bool:
     """Whether rows of products, laid out once for all pixels, are cheaper than finding each product.
 
     Args:
         count: bytes of an entry.
-        pixels: of the input, fewer by the stride.
+        pixels: of the output, all images.
         outputs: of one group.
+        lanes: what look-ups find for each output, if that is more than the pixels.
     """
     fast = "vnni" in native_variants()
     rows = LAY_OUT_NS[fast] + pixels * ADD_NS[fast]
-    return outputs >= 8 and rows < pixels * FIND_NS[has_permutes()][count]
+    return outputs >= 8 and rows < (lanes or pixels) * FIND_NS[has_permutes()][count]
