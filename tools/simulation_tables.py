@@ -41,7 +41,8 @@ def targets() -> str:
     """Return targets met and missed; they are set for one thread. What several threads give stands below."""
     first, *others = reports()
     rows = [
-        [t["what"], t["wanted"], f"{t['found']:.4g}", t["at"], "yes" if t["met"] else "**no**"] for t in first["targets"]
+        [t["what"], t["wanted"], f"{t['found']:.4g}", t["at"], "yes" if t["met"] else "**no**"]
+        for t in first["targets"]
     ]
     text = _table(["target", "wanted", "found", "worst at", "met"], rows)
     for report in others:
