@@ -182,3 +182,23 @@ def test_packing_never_needs_more_tiles_and_leaves_large_groups_alone(small_chip
     high, wide = {"ws": (k, n), "is": (k, m), "os": (m, n)}[dataflow]
     blocks = max(1, min(8 // high, 8 // wide))
     assert together == math.ceil(groups / blocks) * math.ceil(high / 8) * math.ceil(wide / 8) <= apart
+
+
+@settings(max_examples=80, deadline=None)
+@given(SIZES, st.sampled_from(DATAFLOWS), st.integers(1, 3000),
+       st.sampled_from(["activation_buffer_bytes", "weight_buffer_bytes", "backing_bytes"]), st.booleans(),
+       st.lists(st.floats(1, 1e6), min_size=2, max_size=5))  # fmt: skip
+def test_larger_memories_are_never_slower(small_chip, gemm, network_of, sizes, dataflow, inputs, field, keeps, rooms):
+    """As long as what lies behind the buffers is at least as fast as DRAM."""
+    m, k, n, groups = sizes
+    layer = gemm("layer", m, k, n, groups, inputs)
+    network = network_of(layer, gemm("middle", m, k, 3, inputs=inputs), layer)
+    base = small_chip.replace(
+        dataflow=dataflow, weights_stay_on_chip=int(keeps), activations_stay_on_chip=1,
+        backing_bandwidth_b_s=small_chip.dram_bandwidth_b_s,
+    )  # fmt: skip
+    before = math.inf
+    for room in sorted(rooms):
+        took = layer_terms(network, base.replace(**{field: room})).timings.cycles[:, -1].sum()
+        assert took <= before
+        before = took
