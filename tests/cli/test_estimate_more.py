@@ -48,6 +48,10 @@ def test_a_layer_is_explained(axdnn: Command) -> None:
     assert "Jouppi" in told[0]["inputs"]["multiply_j"]["source"]
     shown = axdnn("estimate", "--model", "lenet5", "--explain", "conv2").out
     assert "conv2, dram:" in shown
+    chip = json.loads(axdnn("estimate", "--model", "lenet5", "--explain", "chip", "--format", "json").out)
+    assert {p["name"].removeprefix("area: "): p["value"] for p in chip if p["unit"] == "m2"} == report[
+        "area_breakdown_m2"
+    ]
     assert "HBM2" in shown
     in_memory = axdnn("estimate", "--model", "lenet5", "--accelerator", "isaac", "--explain", "conv2").out
     assert "conv2, adc:" in in_memory

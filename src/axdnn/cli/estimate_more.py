@@ -20,7 +20,9 @@ SWEEP_HELP = (
     "or dataflow=ws,os,is or voltage=0.6,0.8; give it several times for all combinations."
 )
 OUTPUT_HELP = "With --sweep: also write the points here: .png (curves and roofline), .csv or .json."
-EXPLAIN_HELP = "Explain every figure of this layer: formula, inputs and the source of each number."
+EXPLAIN_HELP = (
+    "Explain every figure of this layer, or of the `chip` its area and memory: formula, inputs, source of each number."
+)
 
 
 def sweep_estimate(
@@ -95,11 +97,15 @@ def explain_estimate(
     Raises:
         InvalidInputError: a system, whose cores' own figures are explained alone.
     """
-    from axdnn.hardware import Accelerator, explain_layer
+    from axdnn.hardware import Accelerator, estimate, explain_chip, explain_layer, thinned
     from axdnn.hardware.imc import ImcChip, explain_imc_layer
     from axdnn.records import InvalidInputError
 
-    if isinstance(chip, Accelerator):
+    if isinstance(chip, Accelerator) and layer == "chip" and layer not in network.layer_names:
+        report = estimate(network, assignment, chip, multipliers=multipliers, batch=batch)
+        shapes = thinned(network, assignment)
+        show_explained(layer, explain_chip(report, shapes, chip, multipliers=multipliers), format)
+    elif isinstance(chip, Accelerator):
         show_explained(layer, explain_layer(network, assignment, chip, layer, multipliers=multipliers, reading=reading,  # type: ignore[arg-type]
                                             batch=batch), format)  # fmt: skip
     elif isinstance(chip, ImcChip):

@@ -15,6 +15,7 @@ from axdnn.hardware.dram import DramWords, buffered_words, flushed_words, usable
 from axdnn.hardware.estimate import estimate
 from axdnn.hardware.explained import Explained
 from axdnn.hardware.explaining import explain_layer
+from axdnn.hardware.explaining_chip import explain_chip
 from axdnn.hardware.interface import Machine, exact_assignment
 from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.layer_files import GemmLayers, read_gemm_csv, read_topology_csv
@@ -92,6 +93,7 @@ __all__ = [
     "exact_assignment",
     "exact_figures",
     "exact_terms",
+    "explain_chip",
     "explain_layer",
     "flushed_words",
     "hull_allocation",
