@@ -2,7 +2,7 @@
 
 import pytest
 
-from axdnn.hardware import at_voltage, estimate, list_accelerators, load_accelerator
+from axdnn.hardware import at_node, at_voltage, estimate, list_accelerators, load_accelerator
 from axdnn.hardware.operating import CLOCKED, LEAKING, LOGIC_J, SRAM_J
 from axdnn.hardware.technology import operating_point, voltage_curve
 from axdnn.records import InvalidInputError, UnknownNameError
@@ -60,3 +60,16 @@ def test_voltages_out_of_range():
         at_voltage(chip, 0.3)
     with pytest.raises(UnknownNameError, match="alpha_power"):
         at_voltage(chip, 0.8, "alpha_powr")
+
+
+def test_another_node():
+    chip = load_accelerator("tpu_v4")
+    same, old = at_node(chip, 7, 7), at_node(chip, 7, 16)
+    assert same.multiply_j == pytest.approx(chip.multiply_j)
+    v3 = load_accelerator("tpu_v3")  # scaled by hand from the same numbers
+    for field in ("multiply_j", "add_j", "buffer_read_j_b", "pe_rest_m2", "buffer_m2_b", "multiplier_area_scale"):
+        assert getattr(old, field) == pytest.approx(getattr(v3, field), rel=2e-3), field
+    assert (old.clock_hz, old.dram_j_bit, old.pods) == (chip.clock_hz, chip.dram_j_bit, chip.pods)
+    assert "from 7 to 16 nm" in old.sources["energy.multiply"]
+    with pytest.raises(InvalidInputError, match="7 <= node"):
+        at_node(chip, 7, 3)

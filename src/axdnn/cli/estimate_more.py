@@ -92,26 +92,56 @@ def explain_estimate(
     network: Network, assignment: Assignment, chip: Machine, layer: str, multipliers: Mapping[str, Multiplier],
     reading: str, batch: int, format: str,
 ) -> None:  # fmt: skip
-    """Print formula, inputs and sources of a layer's figures.
-
-    Raises:
-        InvalidInputError: a system, whose cores' own figures are explained alone.
-    """
+    """Print formula, inputs and sources of a layer's figures; of a system, those of the core that runs it."""
     from axdnn.hardware import Accelerator, estimate, explain_chip, explain_layer, thinned
     from axdnn.hardware.imc import ImcChip, explain_imc_layer
-    from axdnn.records import InvalidInputError
 
     if isinstance(chip, Accelerator) and layer == "chip" and layer not in network.layer_names:
         report = estimate(network, assignment, chip, multipliers=multipliers, batch=batch)
         shapes = thinned(network, assignment)
         show_explained(layer, explain_chip(report, shapes, chip, multipliers=multipliers), format)
     elif isinstance(chip, Accelerator):
-        show_explained(layer, explain_layer(network, assignment, chip, layer, multipliers=multipliers, reading=reading,  # type: ignore[arg-type]
-                                            batch=batch), format)  # fmt: skip
+        parts = explain_layer(
+            network,
+            assignment,
+            chip,
+            layer,
+            multipliers=multipliers,
+            reading=reading,
+            batch=batch,  # type: ignore[arg-type]
+        )
+        show_explained(layer, parts, format)
     elif isinstance(chip, ImcChip):
         show_explained(layer, explain_imc_layer(network, chip, layer, batch=batch), format)
     else:
-        raise InvalidInputError(f"--explain must be left out beside --accelerator {chip.name}; explain a core's design")
+        show_explained(*_on_its_core(network, assignment, chip, layer, multipliers, batch), format)
+
+
+def _on_its_core(
+    network: Network, assignment: Assignment, chip: Machine, layer: str, multipliers: Mapping[str, Multiplier],
+    batch: int,
+) -> tuple[str, list[Explained]]:  # fmt: skip
+    """Explanations of the core that runs a layer, without what the whole system shares."""
+    from msgspec import structs
+
+    from axdnn.hardware import Accelerator, explain_layer
+    from axdnn.hardware.imc import explain_imc_layer
+    from axdnn.hardware.systems import SystemChip
+    from axdnn.records import CostReport, unknown_name
+
+    if layer not in network.layer_names:
+        raise unknown_name("layer", layer, network.layer_names, f"the network is {network.name!r}")
+    report = chip.cost(network, assignment, multipliers=multipliers, batch=batch)
+    assert isinstance(report, CostReport)
+    assert isinstance(chip, SystemChip)
+    core = report.layers[network.layer_names.index(layer)].bound
+    design, parts = chip.cores[core], ()
+    if isinstance(design, Accelerator):
+        parts = explain_layer(network, assignment, design, layer, multipliers=multipliers, batch=batch)
+    else:
+        one = structs.replace(network, layers=tuple(x for x in network.layers if x.name == layer), edges=())
+        parts = explain_imc_layer(one, design.replace(reload=1), layer, batch=batch)
+    return f"{layer} on {core}", [part for part in parts if part.name not in ("static", "leakage", "programming")]
 
 
 def show_explained(layer: str, parts: Sequence[Explained], format: str) -> None:

@@ -21,7 +21,7 @@ from axdnn.hardware.layer_arrays import LayerArrays, layer_arrays
 from axdnn.hardware.layer_files import GemmLayers, read_gemm_csv, read_topology_csv
 from axdnn.hardware.machines import list_machines, load_machine, machine_faults
 from axdnn.hardware.many_chips import Chips, Costs, price_chips
-from axdnn.hardware.operating import at_voltage
+from axdnn.hardware.operating import at_node, at_voltage
 from axdnn.hardware.operators import priced_operators, requantisations
 from axdnn.hardware.paper_equations import PaperConstants
 from axdnn.hardware.paper_literal import PAPER_COMPONENTS, PAPER_MODEL, paper_energy_j, paper_literal, paper_table
@@ -82,6 +82,7 @@ __all__ = [
     "accelerator_faults",
     "allocate",
     "array_counts",
+    "at_node",
     "at_voltage",
     "batched",
     "buffer_accesses",
