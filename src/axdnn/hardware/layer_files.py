@@ -17,6 +17,8 @@ from axdnn.records.errors import InvalidInputError
 SIZES = ("m", "k", "n", "groups")
 TOPOLOGY = ("ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "filters", "stride")
 """Columns of a topology after the layer's name, in SCALE-Sim's order."""
+NAMED = {"layer": "name", "layer name": "name"}
+"""Heads of SCALE-Sim's files for the names of layers."""
 LARGEST = 2**31
 MOST_FAULTS = 100
 
@@ -39,8 +41,9 @@ def read_gemm_csv(path: str | os.PathLike[str]) -> GemmLayers:
     """Read matrix products from a CSV file with a head.
 
     Args:
-        path: of a file with the columns name, m, k, n and, if wanted, groups (default 1), in any order and case. Blank
-            lines and lines that begin with `#` are passed over.
+        path: of a file with the columns name, m, k, n and, if wanted, groups (default 1), in any order and case.
+            SCALE-Sim's files of products are read too: there the name's column is `Layer` and lines may end with a
+            comma. Blank lines and lines that begin with `#` are passed over.
 
     Raises:
         InvalidInputError: the file cannot be read, or any line is wrong; all faults with their line numbers.
@@ -49,13 +52,14 @@ def read_gemm_csv(path: str | os.PathLike[str]) -> GemmLayers:
     if not lines:
         raise _refusal(path, [*faults, "there must be a head `name,m,k,n[,groups]` and layers, but the file is empty"])
     (number, head), *rows = lines
-    columns = [cell.casefold() for cell in head]
+    columns = [NAMED.get(cell.casefold(), cell.casefold()) for cell in _unended(head)]
     faults += [f"line {number}: {fault}" for fault in _head_faults(columns)]
     if faults:
         raise _refusal(path, faults)
     names: list[str] = []
     sizes: list[dict[str, int]] = []
-    for number, cells in rows:
+    for number, written in rows:
+        cells = _unended(written) if len(written) > len(columns) else written
         if len(cells) != len(columns):
             faults.append(f"line {number}: {','.join(columns)} must stand here, but got {len(cells)} cells")
             continue
@@ -87,7 +91,7 @@ def read_topology_csv(path: str | os.PathLike[str]) -> GemmLayers:
     names: list[str] = []
     sizes: list[list[int]] = []
     for number, cells in lines:
-        row = cells[:-1] if cells[-1] == "" else cells
+        row = _unended(cells)
         if len(row) == len(TOPOLOGY) + 2 and row[-1] == "1:1":
             row = row[:-1]
         if len(row) != len(TOPOLOGY) + 1:
@@ -136,6 +140,11 @@ def _lines(path: str | os.PathLike[str]) -> tuple[list[tuple[int, list[str]]], l
         except csv.Error as error:
             faults.append(f"line {number}: {error}")
     return found, faults
+
+
+def _unended(cells: list[str]) -> list[str]:
+    """Cells of a line without the empty one after a comma at its end."""
+    return cells[:-1] if cells[-1] == "" else cells
 
 
 def _parsed(line: str) -> Iterator[list[str]]:

@@ -27,6 +27,14 @@ def test_products_in_any_column_order(layer_file):
     assert grouped.m.tolist() == [100, 2**31]
 
 
+@pytest.mark.parametrize("head", ["Layer, M, N, K,", "Layer name,M,N,K", "Layer,K,N,M,"])
+def test_products_as_scalesim_writes_them(head, layer_file):
+    layers = read_gemm_csv(layer_file(f"{head}\nfc1, 128, 64, 256,\n\nfc2,1,10,64\n"))
+    assert layers.names == ("fc1", "fc2")
+    rows, terms = (layers.k, layers.m) if ",K,N,M" in head else (layers.m, layers.k)
+    assert [x.tolist() for x in (rows, layers.n, terms)] == [[128, 1], [64, 10], [256, 64]]
+
+
 FAULTS = {
     "empty": ("", ("file is empty",)),
     "comments only": ("# x\n\n", ("file is empty",)),
@@ -45,6 +53,8 @@ FAULTS = {
     "blank cell": ("name,m,k,n,groups\na,1,1,1,\n", ("line 2: `groups`", "''")),
     "no name": ("name,m,k,n\n,1,1,1\n", ("line 2: `name` must not be empty",)),
     "cells": ("name,m,k,n\na,1,1\nb,1,1,1,1\n", ("line 2", "got 3", "line 3", "got 5")),
+    "two names": ("Layer,name,m,k,n\na,b,1,1,1\n", ("line 1", "name must stand once")),
+    "two commas": ("name,m,k,n,\na,1,1,1,,\n", ("line 2", "got 5 cells")),
     "quotes": ('name,m,k,n\n"a"b,1,1,1\n', ("line 2",)),
 }
 
