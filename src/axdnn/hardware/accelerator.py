@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from axdnn.hardware.design_files import is_path, read_text, read_yaml, shipped_names, shipped_text
 from axdnn.hardware.interface import exact_assignment, one_or_all, pairs
 from axdnn.hardware.parameters import (
     OPTIONAL,
@@ -140,7 +138,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def list_accelerators() -> list[str]:
     """Names of the accelerators that ship with axdnn, sorted."""
-    return sorted(p.name.removesuffix(".yaml") for p in _designs().iterdir() if p.name.endswith(".yaml"))
+    return shipped_names("axdnn.hardware")
 
 
 def load_accelerator(name_or_path: str | os.PathLike[str]) -> Accelerator:
@@ -153,11 +151,8 @@ def load_accelerator(name_or_path: str | os.PathLike[str]) -> Accelerator:
         InvalidInputError: the file cannot be read or breaks the schema; names file, key path and what is allowed.
     """
     text = os.fspath(name_or_path)
-    if isinstance(name_or_path, os.PathLike) or text.endswith((".yaml", ".yml")) or os.sep in text:
-        try:
-            return parse_accelerator(Path(text).read_text(encoding="utf-8"), text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"cannot read the accelerator file {text}: {error}") from error
+    if is_path(name_or_path):
+        return parse_accelerator(read_text(text, "accelerator"), text)
     if text not in (known := list_accelerators()):
         raise unknown_name(
             "accelerator", text, known, "`axdnn accelerators list` prints all of them; a path to a YAML file works too"
@@ -167,7 +162,7 @@ def load_accelerator(name_or_path: str | os.PathLike[str]) -> Accelerator:
 
 @cache
 def _shipped(name: str) -> Accelerator:
-    return parse_accelerator((_designs() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+    return parse_accelerator(shipped_text("axdnn.hardware", name), f"{name}.yaml")
 
 
 def parse_accelerator(text: str, where: str) -> Accelerator:
@@ -196,10 +191,9 @@ def accelerator_faults(text: str, where: str) -> list[str]:
 
 def _read(text: str, where: str) -> tuple[list[str], dict[str, Any]]:
     """Return all faults, and the fields of the accelerator as far as they are legal."""
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        return [f"{where} must be YAML, but: {error}"], {}
+    data, wrong = read_yaml(text, where)
+    if wrong:
+        return wrong, {}
     if not isinstance(data, Mapping):
         return [f"{where} must hold a mapping of sections, but got {type(data).__name__}"], {}
     faults = key_faults(data, where)
@@ -219,7 +213,3 @@ def _read(text: str, where: str) -> tuple[list[str], dict[str, Any]]:
         else:
             values[parameter.field], sources[parameter.path] = read_entry(entries[key], parameter)
     return faults + together_faults(values, where), {**labels, **values, "sources": sources}
-
-
-def _designs() -> Any:
-    return resources.files("axdnn.hardware") / "designs"

@@ -58,8 +58,7 @@ def flushed_words(
         distinct_inputs: different input values, at most m * k; default m * k.
     """
     p = place(m, k, n, rows, columns, dataflow)
-    mk, kn, mn = (np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64) for a, b in ((m, k), (k, n), (m, n)))
-    distinct = mk if distinct_inputs is None else np.asarray(distinct_inputs, dtype=np.int64)
+    mk, kn, mn, distinct = _matrix_words(m, k, n, distinct_inputs)
     fits = distinct < usable_words(input_bytes)
     room = usable_words(weight_bytes)
     if dataflow == "os":
@@ -104,8 +103,7 @@ def buffered_words(
         distinct_inputs: different input values, at most m * k; default m * k.
     """
     p = place(m, k, n, rows, columns, dataflow)
-    mk, kn, mn = (np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64) for a, b in ((m, k), (k, n), (m, n)))
-    distinct = mk if distinct_inputs is None else np.asarray(distinct_inputs, dtype=np.int64)
+    mk, kn, mn, distinct = _matrix_words(m, k, n, distinct_inputs)
     fits = distinct <= np.asarray(input_bytes, dtype=np.int64) // 2
     room = np.asarray(weight_bytes, dtype=np.int64) // 2
     if dataflow == "os":
@@ -125,6 +123,13 @@ def _row_fold_passes(unfolded: Ints, distinct: Ints, row_folds: Ints) -> Ints:
     """`min(unfolded, row_folds * distinct)`, without the product where it is the larger and might overflow."""
     bounded = np.minimum(distinct, ceil_div(unfolded, row_folds))
     return np.asarray(np.minimum(unfolded, row_folds * bounded))
+
+
+def _matrix_words(m: IntLike, k: IntLike, n: IntLike, distinct_inputs: IntLike | None) -> tuple[Ints, Ints, Ints, Ints]:
+    """Words of both operands and the result, and the different ones of the first, by default all."""
+    mk, kn, mn = (np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64) for a, b in ((m, k), (k, n), (m, n)))
+    distinct = mk if distinct_inputs is None else np.asarray(distinct_inputs, dtype=np.int64)
+    return mk, kn, mn, distinct
 
 
 def _repeated_tiles(reduction: Ints, wide: Ints, columns: IntLike, repeats: Ints, room: Ints) -> Ints:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-
-import yaml
 
 from axdnn.hardware.accelerator import accelerator_faults, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.design_files import is_path, read_text, read_yaml
 from axdnn.hardware.imc import imc_chip_faults, list_imc_chips, load_imc_chip, parse_imc_chip
 from axdnn.hardware.interface import Machine
 from axdnn.hardware.systems import list_systems, parse_system, shipped_system_text, system_faults
-from axdnn.records import InvalidInputError, unknown_name
+from axdnn.records import unknown_name
 
 KINDS: dict[str, Callable[[], list[str]]] = {
     "systolic": list_accelerators,
@@ -36,8 +34,8 @@ def load_machine(name_or_path: str | os.PathLike[str]) -> Machine:
         InvalidInputError: the file cannot be read or breaks the schema of its kind.
     """
     text = os.fspath(name_or_path)
-    if isinstance(name_or_path, os.PathLike) or text.endswith((".yaml", ".yml")) or os.sep in text:
-        content = _read(text)
+    if is_path(name_or_path):
+        content = read_text(text, "accelerator")
         kind = _kind(content)
         if kind == "system":
             return parse_system(content, text, load_machine)
@@ -58,24 +56,14 @@ def machine_faults(path: str | os.PathLike[str]) -> list[str]:
         InvalidInputError: the file cannot be read.
     """
     text = os.fspath(path)
-    content = _read(text)
+    content = read_text(text, "accelerator")
     kind = _kind(content)
     if kind == "system":
         return system_faults(content, text, load_machine)
     return imc_chip_faults(content, text) if kind else accelerator_faults(content, text)
 
 
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"cannot read the accelerator file {path}: {error}") from error
-
-
 def _kind(content: str) -> str:
     """The `kind` of a file; "" for systolic arrays, whose files have none."""
-    try:
-        data = yaml.safe_load(content)
-    except yaml.YAMLError:
-        return ""  # the reader of systolic arrays says what is wrong
+    data, _ = read_yaml(content, "")  # of a text that is no YAML, the reader of systolic arrays says what is wrong
     return str(data["kind"]) if isinstance(data, dict) and "kind" in data else ""

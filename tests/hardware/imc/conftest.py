@@ -1,6 +1,6 @@
 import pytest
 
-from axdnn.records import Layer, Network
+from axdnn.records import Layer
 
 
 def product(name, m, k, n, groups=1, kind="conv2d"):
@@ -18,22 +18,13 @@ def product(name, m, k, n, groups=1, kind="conv2d"):
     )
 
 
-def network_of(*layers):
-    return Network(name="test", layers=layers)
-
-
 @pytest.fixture(scope="session", name="product")
 def product_fixture():
     return product
 
 
-@pytest.fixture(scope="session", name="network_of")
-def network_of_fixture():
-    return network_of
-
-
 @pytest.fixture(scope="session")
-def mixed():
+def mixed(network_of):
     """Large and small, grouped and dense layers, and a product of two activations."""
     return network_of(
         product("stem", 3136, 27, 32),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from axdnn.hardware.design_files import is_path, read_text, read_yaml, shipped_names, shipped_text
 from axdnn.hardware.imc.chip_keys import keys_of, read_chip
 from axdnn.hardware.interface import one_or_all, pairs
 from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network, unknown_name
@@ -133,7 +131,7 @@ class ImcChip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def list_imc_chips() -> list[str]:
     """Names of the in-memory chips that ship with axdnn, sorted."""
-    return sorted(p.name.removesuffix(".yaml") for p in _designs().iterdir() if p.name.endswith(".yaml"))
+    return shipped_names("axdnn.hardware.imc")
 
 
 def load_imc_chip(name_or_path: str | os.PathLike[str]) -> ImcChip:
@@ -146,11 +144,8 @@ def load_imc_chip(name_or_path: str | os.PathLike[str]) -> ImcChip:
         InvalidInputError: the file cannot be read or breaks the schema; names the file and every key at fault.
     """
     text = os.fspath(name_or_path)
-    if isinstance(name_or_path, os.PathLike) or text.endswith((".yaml", ".yml")) or os.sep in text:
-        try:
-            return parse_imc_chip(Path(text).read_text(encoding="utf-8"), text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"cannot read the chip file {text}: {error}") from error
+    if is_path(name_or_path):
+        return parse_imc_chip(read_text(text, "chip"), text)
     if text not in (known := list_imc_chips()):
         raise unknown_name("in-memory chip", text, known, "a path to a YAML file works too")
     return _shipped(text)
@@ -158,7 +153,7 @@ def load_imc_chip(name_or_path: str | os.PathLike[str]) -> ImcChip:
 
 @cache
 def _shipped(name: str) -> ImcChip:
-    return parse_imc_chip((_designs() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+    return parse_imc_chip(shipped_text("axdnn.hardware.imc", name), f"{name}.yaml")
 
 
 def parse_imc_chip(text: str, where: str) -> ImcChip:
@@ -167,10 +162,9 @@ def parse_imc_chip(text: str, where: str) -> ImcChip:
     Raises:
         InvalidInputError: not YAML, or missing, unknown or illegal entries, all of them named.
     """
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"{where} must be YAML, but: {error}") from error
+    data, wrong = read_yaml(text, where)
+    if wrong:
+        raise InvalidInputError(wrong[0])
     fields, sources, faults = read_chip(data)
     if faults:
         raise InvalidInputError(
@@ -186,12 +180,5 @@ def imc_chip_faults(text: str, where: str) -> list[str]:
         text: of the file.
         where: names the file in the sentences.
     """
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        return [f"{where} must be YAML, but: {error}"]
-    return [f"{where}: {fault}" for fault in read_chip(data)[2]]
-
-
-def _designs() -> Any:
-    return resources.files("axdnn.hardware.imc") / "designs"
+    data, wrong = read_yaml(text, where)
+    return wrong or [f"{where}: {fault}" for fault in read_chip(data)[2]]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
-
+from axdnn.hardware.design_files import read_yaml, shipped_names, shipped_text
 from axdnn.hardware.parameters import Parameter, entry_faults, read_entry
 from axdnn.hardware.systems.chip import Core, SystemChip
 from axdnn.records import AxdnnError, InvalidInputError
@@ -33,7 +31,7 @@ LoadCore = Callable[[str], Any]
 
 def list_systems() -> list[str]:
     """Names of the systems that ship with axdnn, sorted."""
-    return sorted(p.name.removesuffix(".yaml") for p in _designs().iterdir() if p.name.endswith(".yaml"))
+    return shipped_names("axdnn.hardware.systems")
 
 
 def parse_system(text: str, where: str, load_core: LoadCore) -> SystemChip:
@@ -61,15 +59,13 @@ def system_faults(text: str, where: str, load_core: LoadCore) -> list[str]:
 @cache
 def shipped_system_text(name: str) -> str:
     """Return the text of a shipped system's file."""
-    text: str = (_designs() / f"{name}.yaml").read_text(encoding="utf-8")
-    return text
+    return shipped_text("axdnn.hardware.systems", name)
 
 
 def _read(text: str, where: str, load_core: LoadCore) -> tuple[list[str], dict[str, Any]]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        return [f"{where} must be YAML, but: {error}"], {}
+    data, wrong = read_yaml(text, where)
+    if wrong:
+        return wrong, {}
     if not isinstance(data, Mapping):
         return [f"{where} must hold a mapping of sections, but got {type(data).__name__}"], {}
     sections: dict[str, list[str]] = {}
@@ -138,7 +134,3 @@ def _rules(given: Any, where: str) -> tuple[dict[str, str], list[str]]:
     faults += [f"{where}: `rules.{key}` must be one of {', '.join(SUITS)}, but got {value!r}"
                for key, value in given.items() if key in RULES and value not in SUITS]  # fmt: skip
     return {key: str(value) for key, value in given.items()}, faults
-
-
-def _designs() -> Any:
-    return resources.files("axdnn.hardware.systems") / "designs"
