@@ -14,11 +14,15 @@ def recomputed(explained):
     return eval(explained.formula, FUNCTIONS, {name: x.value for name, x in explained.inputs.items()})
 
 
-@pytest.mark.parametrize("accelerator", list_accelerators())
+@pytest.mark.parametrize("dataflow", ["ws", "os", "is", ""])
+@pytest.mark.parametrize("name", list_accelerators())
 @pytest.mark.parametrize("batch", [1, 4])
-def test_formulas_give_the_report(mobile, multipliers, accelerator, batch):
+def test_formulas_give_the_report(mobile, multipliers, name, dataflow, batch):
+    accelerator = load_accelerator(name)
+    if dataflow and accelerator.exact_rows == 0 and accelerator.timing != "sosa":
+        accelerator = accelerator.replace(dataflow=dataflow)
     kinds = ["mul8s_1L2N", "mul8u_QKX", "QKX_sm"]
-    few = kinds[: 1 if accelerator == "eyeriss_like" else 3]
+    few = kinds[: 1 if accelerator.pods == 1 else 3]
     chosen = Assignment(multipliers={n: few[i % len(few)] for i, n in enumerate(mobile.layer_names)})
     report = estimate(mobile, chosen, accelerator, multipliers=multipliers, batch=batch)
     for layer in report.layers:

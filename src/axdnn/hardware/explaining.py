@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.batching import batched
-from axdnn.hardware.components import exact_figures, power_ratio
+from axdnn.hardware.components import ACCUMULATOR_BYTES, exact_figures, power_ratio
 from axdnn.hardware.dataflows import MOVING_BITS
 from axdnn.hardware.estimate import estimate
 from axdnn.hardware.explained import Explained, Input
@@ -78,6 +78,12 @@ class _Layer:
             self._cycles(),
         )  # fmt: skip
 
+    def _shifted_words(self) -> float:
+        """Words of what stays, or the sums on their way out."""
+        if self.chip.dataflow == "os":
+            return float(self.terms.moved.sums_written[self.index]) / ACCUMULATOR_BYTES
+        return float(self.tiling.kept_words[self.index])
+
     def _own(self, *fields: str) -> dict[str, Input]:
         """Numbers of the accelerator."""
         found = {}
@@ -119,9 +125,7 @@ class _Layer:
             "macs": Input(self.layer.macs, "groups * m * k * n of the layer's shape"),
             "moving_bits": Input(MOVING_BITS[flow], f"register bits that change a cycle with dataflow {flow}"),
             "wrapped": Input(int(wrapped), "1 with a sign-magnitude wrapper around an unsigned circuit"),
-            "shifted_words": Input(
-                float(self.tiling.kept_words[self.index]), "words that shift through half the rows on average"
-            ),
+            "shifted_words": Input(self._shifted_words(), "words that shift through half the rows on average"),
             "shifted_bits": Input(32 if flow == "os" else 8, "of such a word"),
             "corrections": Input(
                 corrections if unsigned else 0, "additions for the zero point of unsigned weights: groups * m * (k + n)"

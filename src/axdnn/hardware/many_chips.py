@@ -26,7 +26,7 @@ from axdnn.hardware.components import (
 )
 from axdnn.hardware.dataflows import Floats
 from axdnn.hardware.layer_arrays import LayerArrays
-from axdnn.hardware.streaming import port_bytes, shared_energies, transfer_s
+from axdnn.hardware.streaming import most_chunks, port_bytes, shared_energies, transfer_s, with_term_parts
 from axdnn.hardware.systolic import Ints, ceil_div, double_buffered, operation_cycles, split_rows
 from axdnn.hardware.traffic import tiles_of, traffic
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
@@ -163,9 +163,9 @@ def _priced(layers: LayerArrays, chips: Chips, multiplier: Multiplier, exact: Ma
         return np.broadcast_to(np.asarray(values, dtype=np.float64), shape)
 
     moved = traffic(layers, chip)
-    cycles, stalls = _cycles(layers, moved, chip)
+    cycles, stalls, term_parts = _cycles(layers, moved, chip)
     latency = cycles / chip.clock_hz
-    shared = shared_energies(layers, moved, chip)
+    shared = shared_energies(layers, with_term_parts(moved, term_parts), chip)
     correction = shared.zero_point_j if multiplier.coding == "unsigned" else 0.0
     static_w = pod_static_w(multiplier, chip, exact) * chip.pods + shared_static_w(chip, chip.pods)
     energy = {
@@ -185,15 +185,16 @@ def _priced(layers: LayerArrays, chips: Chips, multiplier: Multiplier, exact: Ma
     )  # fmt: skip
 
 
-def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, Ints]:
-    """Cycles and stalls with all pods: the last column of `streaming.timings`, chunk count after chunk count."""
+def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, Ints, Ints]:
+    """Cycles, stalls, parts of sums on all pods: the last column of `streaming.timings`, one chunk count at a time."""
     t, pods = tiles_of(layers, chip), np.asarray(chip.pods)
     clock = chip.clock_hz
     transfer = transfer_s(moved, chip) * clock
-    once_only = chip.dataflow == "os" or chip.timing == "sosa"
+    most = most_chunks(t.streamed, chip)
     best: Floats | None = None
-    for extra in range(1 if once_only else int(pods.max())):
-        chunks = ceil_div(t.streamed, chip.rows) if chip.timing == "sosa" else t.strips + np.minimum(extra, pods - 1)
+    for extra in range(1 if chip.timing == "sosa" else int(pods.max())):
+        chunks = t.strips + np.minimum(extra, pods - 1)
+        chunks = ceil_div(t.streamed, chip.rows) if chip.timing == "sosa" else np.minimum(chunks, most)
         split = split_rows(t.streamed, t.tiles, chunks)
         stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
         port = port_bytes(layers, moved, t, split.operations, chip) / chip.buffer_bandwidth_b_s * clock
@@ -202,11 +203,13 @@ def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, I
         total = np.ceil(double_buffered(rounds, compute, transfer) - 1e-6)
         busy = rounds * stream
         if best is None:
-            best, working, once = total, busy, shared
+            best, working, once, operations = total, busy, shared, split.operations
         else:
             better = total < best
             best, working = np.where(better, total, best), np.where(better, busy, working)
+            operations = np.where(better, split.operations, operations)
     assert best is not None
+    term_parts = operations // t.tiles if chip.dataflow == "os" else np.ones_like(operations)
     fixed = once + network_cycles(chip)
     latency = np.ceil(chip.dram_latency_s * clock - 1e-6).astype(np.int64)
-    return (best + fixed + latency).astype(np.int64), (best - working + latency).astype(np.int64)
+    return (best + fixed + latency).astype(np.int64), (best - working + latency).astype(np.int64), term_parts

@@ -32,12 +32,16 @@ BOUNDS = ("compute", "dram", "sram")
 
 
 class Timings(NamedTuple):
-    """Timing of each layer on 1..P pods; every array has shape `(L, P)`, column p - 1 is p pods."""
+    """Timing of each layer on 1..P pods; arrays have shape `(L, P)`, column p - 1 is p pods, `term_parts` `(L,)`.
+
+    `term_parts`: parts that the sums of a layer are cut into (`os`, see `timings`), each added up in the accumulators.
+    """
 
     cycles: Ints
     compute_cycles: Ints
     pods_used: Ints
     bound: Ints
+    term_parts: Ints
 
 
 class LayerTerms(NamedTuple):
@@ -61,8 +65,9 @@ def layer_terms(network: Network, chip: Accelerator) -> LayerTerms:
     """
     layers = layer_arrays(network)
     moved = traffic(layers, chip)
-    energies = shared_energies(layers, moved, chip)
-    return LayerTerms(layers, moved, timings(layers, moved, chip), *energies)
+    timed = timings(layers, moved, chip)
+    moved = with_term_parts(moved, timed.term_parts)
+    return LayerTerms(layers, moved, timed, *shared_energies(layers, moved, chip))
 
 
 class Energies(NamedTuple):
@@ -78,8 +83,10 @@ class Energies(NamedTuple):
 def shared_energies(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Energies:
     """Energies of registers on the way in, memories and interconnect; fields of `chip` may be arrays."""
     # What stays shifts through half the rows on average on its way in (`os`: the sums on their way out).
-    bits = ACCUMULATOR_BITS if chip.dataflow == "os" else ACTIVATION_BITS
-    loaded = tiles_of(layers, chip).kept_words * (bits * chip.rows / 2 * chip.register_j_bit)
+    summing = chip.dataflow == "os"
+    bits = ACCUMULATOR_BITS if summing else ACTIVATION_BITS
+    shifted = moved.sums_written / ACCUMULATOR_BYTES if summing else tiles_of(layers, chip).kept_words
+    loaded = shifted * (bits * chip.rows / 2 * chip.register_j_bit)
     # Unsigned weights have a zero point: a running sum of activations, and one correction an output.
     corrections = layers.groups * layers.m * (layers.k + layers.n)
     filled = moved.dram_weights + moved.dram_inputs + moved.home_inputs + moved.home_weights
@@ -108,15 +115,15 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     `operation_cycles`, or more if the pod's buffer port is slower. Rounds overlap with transfers (`double_buffered`);
     the fill and drain that folds share, the network's latency and the latency of DRAM are paid once a layer.
     Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods, so cycles never
-    rise with pods; of equal ones the least. With `os` terms are not split, for sums would have to be added up between
-    pods; with timing `sosa` chunks have as many rows as an array.
+    rise with pods; of equal ones the least. With `os` the stream is the terms of the sums: a tile in c chunks makes c
+    partial sums of each output, which the accumulators add up as those of row folds with `ws`. What they cost must not
+    depend on how pods are shared out between kinds, so c is the one that is fastest on all pods; no chunk is shorter
+    than the array is high, which would waste time where pods are few. With `sosa` chunks have as many rows as arrays.
     """
     pods = np.arange(1, chip.pods + 1)
     t = tiles_of(layers, chip)
     streamed, tiles = t.streamed[:, None], t.tiles[:, None]
-    chunks = t.strips[:, None] + np.arange(chip.pods)
-    if chip.dataflow == "os":
-        chunks = t.strips[:, None]
+    chunks = np.minimum(t.strips[:, None] + np.arange(chip.pods), most_chunks(streamed, chip))
     if chip.timing == "sosa":
         chunks = ceil_div(streamed, chip.rows)
     split = split_rows(streamed, tiles, chunks)  # (L, Q)
@@ -131,21 +138,38 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     )
     total = double_buffered(rounds, compute, transfer[:, None, None])
     key = np.ceil(total - 1e-6)
-    best = key.argmin(axis=-1)[..., None]  # the first: operations grow with chunks
+    decisive = key[:, -1:] if chip.dataflow == "os" else key
+    best = np.broadcast_to(decisive.argmin(axis=-1), key.shape[:2])[..., None]  # the first: operations grow with chunks
 
     def pick(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.asarray(np.take_along_axis(np.broadcast_to(array, key.shape), best, axis=-1)[..., 0])
 
     latency = math.ceil(chip.dram_latency_s * clock - 1e-6)
-    n = pick(rounds)
+    n, operations = pick(rounds), pick(split.operations[:, None, :])
     per_round, streaming = pick(compute), pick(stream[:, None, :])
     bound = np.where(transfer[:, None] / n > per_round, 1, np.where(per_round > streaming, 2, 0))
     return Timings(
         cycles=pick(key).astype(np.int64) + once + latency,
         compute_cycles=(n * streaming).astype(np.int64) + once,
-        pods_used=np.minimum(pods, pick(split.operations[:, None, :])).astype(np.int64),
+        pods_used=np.minimum(pods, operations).astype(np.int64),
         bound=bound.astype(np.int64),
+        term_parts=operations[:, -1] // t.tiles if chip.dataflow == "os" else np.ones_like(t.tiles),
     )
+
+
+def most_chunks(streamed: Ints, chip: Accelerator) -> Ints:
+    """Most chunks of a tile's stream: what streams, one by one; with `os` chunks as long as the array is high.
+
+    With `os` a pod's accumulators must hold a tile's sums, to add the other chunks' to them, or nothing is cut.
+    """
+    if chip.dataflow != "os":
+        return streamed
+    return np.where(strip_rows(chip) >= np.asarray(chip.rows), np.maximum(streamed // chip.rows, 1), 1)
+
+
+def with_term_parts(moved: Traffic, parts: Ints) -> Traffic:
+    """Return the traffic with every sum written to, and read from, the accumulators once for each of its parts."""
+    return moved._replace(sums_written=parts * moved.sums_written, sums_read=parts * moved.sums_read)
 
 
 def transfer_s(moved: Traffic, chip: Accelerator) -> Floats:
