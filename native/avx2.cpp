@@ -11,98 +11,98 @@
 namespace axdnn {
 namespace {
 
-// Two rows at a time; a register holds two sums for each of four columns.
-template <int kRows>
-AXDNN_AVX2 inline void rows_avx2(const int8_t *a, int64_t lda, const int8_t *b, int64_t steps, int32_t *scratch) {
-  constexpr int kQuads = kPanel / 4;
-  __m256i sums[kRows][kQuads];
-  for (auto &row : sums)
-    for (auto &sum : row) sum = _mm256_setzero_si256();
-  for (int64_t k = 0; k < steps * kStep / 4; ++k, b += 4 * kPanel) {
-    __m256i left[kRows];
-    for (int i = 0; i < kRows; ++i) {
-      int32_t four;
-      __builtin_memcpy(&four, a + i * lda + 4 * k, 4);
-      left[i] = _mm256_cvtepi8_epi16(_mm_set1_epi32(four));
-    }
-    for (int q = 0; q < kQuads; ++q) {
-      const __m256i right = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(b + 16 * q)));
-      for (int i = 0; i < kRows; ++i)
-        sums[i][q] = _mm256_add_epi32(sums[i][q], _mm256_madd_epi16(left[i], right));
-    }
+// A row of `kPanel` sums to its target.
+AXDNN_AVX2 inline void put(const int32_t *sums, int64_t columns, int64_t i, int64_t n, const Target &t) {
+  const int32_t *start = t.start ? t.start + n : nullptr;
+  int32_t *to = t.to + i * t.stride + n;
+  if (columns < kPanel) return put_row(sums, columns, start, t.scale, to);
+  const __m256i factor = _mm256_set1_epi32(t.scale);
+  for (int64_t j = 0; j < kPanel; j += 8) {
+    const __m256i found = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(sums + j));
+    const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i *>((start ? start : to) + j));
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(to + j),
+                        _mm256_add_epi32(before, _mm256_mullo_epi32(found, factor)));
   }
-  for (int i = 0; i < kRows; ++i)
-    for (int q = 0; q < kQuads; ++q) {
-      alignas(32) uint32_t pairs[8];
-      _mm256_store_si256(reinterpret_cast<__m256i *>(pairs), sums[i][q]);
-      for (int j = 0; j < 4; ++j)
-        scratch[i * kTile + 4 * q + j] = static_cast<int32_t>(pairs[2 * j] + pairs[2 * j + 1]);
-    }
 }
 
-void kernel_avx2(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes, int64_t panels,
-                 int64_t steps, int32_t *scratch) {
-  for (int64_t p = 0; p < panels; ++p)
-    for (int64_t i = 0; i < rows; i += 2)  // the buffer of a goes on to a multiple of kTile rows
-      rows_avx2<2>(a + i * lda, lda, b + p * panel_bytes, steps, scratch + i * kTile + p * kPanel);
+// Two windows at a time; a register holds two sums for each of four columns.
+AXDNN_AVX2 void straight_avx2(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
+                              int64_t count, const int8_t *b, int64_t panel_bytes, const int32_t *, int64_t columns,
+                              const Target &t) {
+  constexpr int kRows = 2, kQuads = kPanel / 4;
+  for (int64_t n = 0; n < columns; n += kPanel)
+    for (int64_t i = 0; i < windows; i += kRows) {
+      __m256i sums[kRows][kQuads];
+      for (auto &row : sums)
+        for (auto &sum : row) sum = _mm256_setzero_si256();
+      const int8_t *right = b + n / kPanel * panel_bytes;
+      for (int64_t r = 0; r < count; ++r)
+        for (int64_t k = 0; k < runs[r].length; k += kFour, right += kFour * kPanel) {
+          __m256i left[kRows];
+          for (int q = 0; q < kRows; ++q) {
+            int32_t four;
+            __builtin_memcpy(&four, planes + corners[i + q] + runs[r].from + k, 4);
+            left[q] = _mm256_cvtepi8_epi16(_mm_set1_epi32(four));
+          }
+          for (int q = 0; q < kQuads; ++q) {
+            const __m256i wide =
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(right + 16 * q)));
+            for (int j = 0; j < kRows; ++j)
+              sums[j][q] = _mm256_add_epi32(sums[j][q], _mm256_madd_epi16(left[j], wide));
+          }
+        }
+      for (int64_t row = 0; row < kRows && i + row < windows; ++row) {
+        int32_t found[kPanel];
+        for (int q = 0; q < kQuads; ++q) {
+          alignas(32) uint32_t pairs[8];
+          _mm256_store_si256(reinterpret_cast<__m256i *>(pairs), sums[row][q]);
+          for (int j = 0; j < 4; ++j) found[4 * q + j] = static_cast<int32_t>(pairs[2 * j] + pairs[2 * j + 1]);
+        }
+        put(found, columns - n, i + row, n, t);
+      }
+    }
 }
 
 #if AXDNN_COMPILES_AVX_VNNI
-// Four rows at a time; a register holds the sums of eight columns.
-AXDNN_AVX_VNNI_TARGET void kernel_avx_vnni(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b,
-                                           int64_t panel_bytes, int64_t panels, int64_t steps, int32_t *scratch) {
+// Four windows at a time; a register holds the sums of eight columns.
+AXDNN_AVX_VNNI_TARGET void straight_avx_vnni(const int8_t *planes, const int64_t *corners, int64_t windows,
+                                             const Run *runs, int64_t count, const int8_t *b, int64_t panel_bytes,
+                                             const int32_t *initial, int64_t columns, const Target &t) {
   constexpr int kRows = 4, kHalves = kPanel / 8;
-  for (int64_t p = 0; p < panels; ++p)
-    for (int64_t i = 0; i < rows; i += kRows) {  // the buffer of a goes on to a multiple of kTile rows
+  for (int64_t n = 0; n < columns; n += kPanel)
+    for (int64_t i = 0; i < windows; i += kRows) {
       __m256i sums[kRows][kHalves];
       for (auto &row : sums)
-        for (auto &sum : row) sum = _mm256_setzero_si256();
-      for (int64_t k = 0; k < steps * kStep; k += 4) {
-        __m256i right[kHalves];
         for (int h = 0; h < kHalves; ++h)
-          right[h] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(b + p * panel_bytes + k * kPanel + 32 * h));
-        for (int r = 0; r < kRows; ++r) {
-          int32_t four;
-          __builtin_memcpy(&four, a + (i + r) * lda + k, 4);
-          const __m256i left = _mm256_set1_epi32(four);
-          for (int h = 0; h < kHalves; ++h) sums[r][h] = _mm256_dpbusd_avx_epi32(sums[r][h], left, right[h]);
-        }
+          row[h] = initial ? _mm256_loadu_si256(reinterpret_cast<const __m256i *>(initial + n + 8 * h))
+                           : _mm256_setzero_si256();
+      const int8_t *right = b + n / kPanel * panel_bytes;
+      for (int64_t r = 0; r < count; ++r)
+        for (int64_t k = 0; k < runs[r].length; k += kFour, right += kFour * kPanel)
+          for (int row = 0; row < kRows; ++row) {
+            int32_t four;
+            __builtin_memcpy(&four, planes + corners[i + row] + runs[r].from + k, 4);
+            const __m256i left = _mm256_set1_epi32(four);
+            for (int h = 0; h < kHalves; ++h)
+              sums[row][h] = _mm256_dpbusd_avx_epi32(
+                  sums[row][h], left, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(right + 32 * h)));
+          }
+      for (int64_t row = 0; row < kRows && i + row < windows; ++row) {
+        alignas(32) int32_t found[kPanel];
+        for (int h = 0; h < kHalves; ++h)
+          _mm256_store_si256(reinterpret_cast<__m256i *>(found + 8 * h), sums[row][h]);
+        put(found, columns - n, i + row, n, t);
       }
-      for (int r = 0; r < kRows; ++r)
-        for (int h = 0; h < kHalves; ++h)
-          _mm256_storeu_si256(reinterpret_cast<__m256i *>(scratch + (i + r) * kTile + p * kPanel + 8 * h), sums[r][h]);
     }
 }
 #endif
 
-AXDNN_AVX2 void add_avx2(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, const int32_t *start,
-                         int32_t *out, int64_t out_stride) {
-  const __m256i factor = _mm256_set1_epi32(scale);
-  for (int64_t i = 0; i < rows; ++i) {
-    int64_t j = 0;
-    for (; j + 8 <= columns; j += 8) {
-      const __m256i sums = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(scratch + i * kTile + j));
-      __m256i *to = reinterpret_cast<__m256i *>(out + i * out_stride + j);
-      const __m256i before = _mm256_loadu_si256(start ? reinterpret_cast<const __m256i *>(start + j) : to);
-      _mm256_storeu_si256(to, _mm256_add_epi32(before, _mm256_mullo_epi32(sums, factor)));
-    }
-    add_columns(scratch + i * kTile, j, columns, scale, start, out + i * out_stride);
-  }
-}
-
-AXDNN_AVX2 void lay_out_avx2(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
-                             int64_t count, int64_t stride, int8_t *to) {
-  lay_out_bytes(planes, corners, windows, runs, count, stride, to);
-}
-
 }  // namespace
 
-const Variant avx2_variant = {kernel_avx2, add_avx2,   map_bytes, lay_out_avx2, interleave_bytes,
-                              false,       do_nothing, do_nothing};
+const Variant avx2_variant = {straight_avx2, map_bytes, interleave_bytes, nullptr};
 
 #if AXDNN_COMPILES_AVX_VNNI
-const Variant avx_vnni_variant = {kernel_avx_vnni, add_avx2,   map_bytes, lay_out_avx2, interleave_bytes,
-                                  true,            do_nothing, do_nothing};
+const Variant avx_vnni_variant = {straight_avx_vnni, map_bytes, interleave_bytes, initial_bytes};
 #else
 const Variant avx_vnni_variant = avx2_variant;
 #endif

@@ -10,20 +10,20 @@
 namespace axdnn {
 namespace {
 
-AXDNN_512 void add_512(const int32_t *scratch, int64_t rows, int64_t columns, int32_t scale, const int32_t *start,
-                       int32_t *out, int64_t out_stride) {
-  const __m512i factor = _mm512_set1_epi32(scale);
-  for (int64_t j = 0; j < columns; j += 16) {
-    const __mmask16 kept = columns - j >= 16 ? 0xffff : static_cast<__mmask16>((1u << (columns - j)) - 1);
-    const __m512i first = start ? _mm512_maskz_loadu_epi32(kept, start + j) : _mm512_setzero_si512();
-    for (int64_t i = 0; i < rows; ++i) {
-      __m512i sums = _mm512_loadu_si512(scratch + i * kTile + j);
-      if (scale != 1) sums = _mm512_mullo_epi32(sums, factor);
-      int32_t *to = out + i * out_stride + j;
-      const __m512i before = start ? first : _mm512_maskz_loadu_epi32(kept, to);
-      _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(before, sums));
-    }
-  }
+// Sums of row i and of sixteen columns from j, or of those there are, to their target.
+AXDNN_512 inline void put(__m512i sums, int64_t i, int64_t j, int64_t columns, const Target &t) {
+  if (t.scale != 1) sums = _mm512_mullo_epi32(sums, _mm512_set1_epi32(t.scale));
+  int32_t *to = t.to + i * t.stride + j;
+  const int32_t *before = t.start ? t.start + j : to;
+  if (columns - j >= 16) return _mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(before), sums));
+  const __mmask16 kept = static_cast<__mmask16>((1u << (columns - j)) - 1);
+  _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(_mm512_maskz_loadu_epi32(kept, before), sums));
+}
+
+AXDNN_512 void add_512(const int32_t *scratch, int64_t rows, int64_t columns, const Target &t) {
+  for (int64_t j = 0; j < columns; j += 16)
+    for (int64_t i = 0; i < rows; ++i)
+      put(_mm512_loadu_si512(scratch + i * kTile + j), i, j, columns, t);
 }
 
 AXDNN_512 void lay_out_512(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
@@ -42,11 +42,14 @@ AXDNN_512 void lay_out_512(const int8_t *planes, const int64_t *corners, int64_t
 
 AXDNN_512 void interleave_512(const int8_t *lines, int64_t stride, int64_t bytes, int8_t *panel) {
   static_assert(kPanel == 16 && kStep == 64, "a register holds sixteen columns of four terms");
-  for (int64_t k = 0; k < bytes; k += 64, panel += kStepBytes) {
+  for (int64_t k = 0; k < bytes; k += kStep, panel += kStepBytes) {
     __m512i r[16];
-    for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(lines + i * stride + k);
+    for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(lines + i * stride + k);  // beyond the end there is slack
     transpose_16(r);
-    for (int i = 0; i < 16; ++i) _mm512_storeu_si512(panel + 64 * i, r[i]);
+    if (bytes - k >= kStep)
+      for (int i = 0; i < 16; ++i) _mm512_storeu_si512(panel + 64 * i, r[i]);
+    else
+      for (int i = 0; i < (bytes - k) / kFour; ++i) _mm512_storeu_si512(panel + 64 * i, r[i]);
   }
 }
 
@@ -65,32 +68,48 @@ void map_512(const int8_t *table, const uint8_t *from, int64_t count, int8_t *to
   (features().permutes ? map_vbmi : map_bytes)(table, from, count, to);
 }
 
-// Eight rows at a time: four bytes of a row are broadcast against sixteen columns of four terms each.
-template <int kRows, int kPanels>
-AXDNN_VNNI_TARGET inline void rows_vnni(const int8_t *a, int64_t lda, const int8_t *b, int64_t panel_bytes,
-                                        int64_t steps, int32_t *scratch) {
-  __m512i sums[kRows][kPanels];
-  for (auto &row : sums)
-    for (auto &sum : row) sum = _mm512_setzero_si512();
-  for (int64_t k = 0; k < steps * kStep / 4; ++k) {
-    __m512i right[kPanels];
-    for (int p = 0; p < kPanels; ++p) right[p] = _mm512_loadu_si512(b + p * panel_bytes + k * 4 * kPanel);
-    for (int i = 0; i < kRows; ++i) {
-      int32_t four;
-      __builtin_memcpy(&four, a + i * lda + 4 * k, 4);
-      const __m512i left = _mm512_set1_epi32(four);
-      for (int p = 0; p < kPanels; ++p) sums[i][p] = _mm512_dpbusd_epi32(sums[i][p], left, right[p]);
-    }
-  }
-  for (int i = 0; i < kRows; ++i)
-    for (int p = 0; p < kPanels; ++p) _mm512_storeu_si512(scratch + i * kTile + p * kPanel, sums[i][p]);
+AXDNN_VNNI_TARGET void initial_vnni(const int8_t *panel, int64_t bytes, int32_t *initial) {
+  const __m512i left = _mm512_set1_epi8(static_cast<char>(128));
+  __m512i sums = _mm512_setzero_si512();
+  for (int64_t k = 0; k < bytes; k += kFour)
+    sums = _mm512_dpbusd_epi32(sums, left, _mm512_loadu_si512(panel + k * kPanel));
+  _mm512_storeu_si512(initial, _mm512_sub_epi32(_mm512_setzero_si512(), sums));
 }
 
-void kernel_vnni(const int8_t *a, int64_t lda, int64_t rows, const int8_t *b, int64_t panel_bytes, int64_t panels,
-                 int64_t steps, int32_t *scratch) {
-  for (int64_t i = 0; i < rows; i += 8) {  // the buffer of a goes on to a multiple of kTile rows
-    if (panels == 2) rows_vnni<8, 2>(a + i * lda, lda, b, panel_bytes, steps, scratch + i * kTile);
-    else rows_vnni<8, 1>(a + i * lda, lda, b, panel_bytes, steps, scratch + i * kTile);
+// Four bytes of a window are broadcast against sixteen columns of four terms each.
+template <int kRows, int kPanels>
+AXDNN_VNNI_TARGET inline void rows_vnni(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
+                                        int64_t count, const int8_t *b, int64_t panel_bytes, const int32_t *initial,
+                                        int64_t row, int64_t columns, const Target &t) {
+  __m512i sums[kRows][kPanels];
+  for (auto &sums_of_row : sums)
+    for (int p = 0; p < kPanels; ++p)
+      sums_of_row[p] = initial ? _mm512_loadu_si512(initial + p * kPanel) : _mm512_setzero_si512();
+  const int8_t *window[kRows];
+  for (int i = 0; i < kRows; ++i) window[i] = planes + corners[row + i];
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t k = runs[r].from, end = k + runs[r].length; k < end; k += kFour, b += kFour * kPanel) {
+      __m512i right[kPanels];
+      for (int p = 0; p < kPanels; ++p) right[p] = _mm512_loadu_si512(b + p * panel_bytes);
+      for (int i = 0; i < kRows; ++i) {
+        int32_t four;
+        __builtin_memcpy(&four, window[i] + k, 4);
+        const __m512i left = _mm512_set1_epi32(four);
+        for (int p = 0; p < kPanels; ++p) sums[i][p] = _mm512_dpbusd_epi32(sums[i][p], left, right[p]);
+      }
+    }
+  for (int i = 0; i < kRows && row + i < windows; ++i)
+    for (int p = 0; p < kPanels; ++p) put(sums[i][p], row + i, p * kPanel, columns, t);
+}
+
+AXDNN_VNNI_TARGET void straight_vnni(const int8_t *planes, const int64_t *corners, int64_t windows, const Run *runs,
+                                     int64_t count, const int8_t *b, int64_t panel_bytes, const int32_t *initial,
+                                     int64_t columns, const Target &t) {
+  for (int64_t i = 0; i < windows; i += 8) {
+    const bool few = windows - i <= 4;
+    const auto rows = columns > kPanel ? (few ? rows_vnni<4, 2> : rows_vnni<8, 2>)
+                                       : (few ? rows_vnni<4, 1> : rows_vnni<8, 1>);
+    rows(planes, corners, windows, runs, count, b, panel_bytes, initial, i, columns, t);
   }
 }
 
@@ -159,8 +178,9 @@ AXDNN_AMX_TARGET void kernel_amx(const int8_t *a, int64_t lda, int64_t rows, con
 
 }  // namespace
 
-const Variant vnni_variant = {kernel_vnni, add_512, map_512, lay_out_512, interleave_512, true, do_nothing, do_nothing};
-const Variant amx_variant = {kernel_amx, add_512, map_512, lay_out_512, interleave_512, false, begin_amx, end_amx};
+const Variant vnni_variant = {straight_vnni, map_512, interleave_512, initial_vnni};
+const Variant amx_variant = {nullptr,    map_512, interleave_512, nullptr,   kernel_amx,
+                             add_512,    lay_out_512, begin_amx,  end_amx};
 
 }  // namespace axdnn
 #endif

@@ -9,54 +9,6 @@
 #endif
 
 namespace axdnn {
-namespace {
-
-constexpr int64_t kBlock = 16;
-
-// Sixteen rows of sixteen bytes; the first `rows` come from memory, the rest are anything.
-void transpose_block(const uint8_t *const (&from)[kBlock], uint8_t (&to)[kBlock][kBlock]) {
-#if defined(__SSE2__)
-  __m128i a[kBlock], b[kBlock];
-  for (int i = 0; i < kBlock; ++i) a[i] = _mm_loadu_si128(reinterpret_cast<const __m128i *>(from[i]));
-  for (int turn = 0; turn < 4; ++turn) {  // each turn interleaves row i with row i + 8
-    for (int i = 0; i < 8; ++i) {
-      b[2 * i] = _mm_unpacklo_epi8(a[i], a[i + 8]);
-      b[2 * i + 1] = _mm_unpackhi_epi8(a[i], a[i + 8]);
-    }
-    for (int i = 0; i < kBlock; ++i) a[i] = b[i];
-  }
-  for (int i = 0; i < kBlock; ++i) _mm_store_si128(reinterpret_cast<__m128i *>(to[i]), a[i]);
-#else
-  for (int i = 0; i < kBlock; ++i)
-    for (int j = 0; j < kBlock; ++j) to[j][i] = from[i][j];
-#endif
-}
-
-}  // namespace
-
-void transpose(const uint8_t *from, int64_t from_stride, int64_t rows, int64_t columns, uint8_t *to) {
-  const uint8_t *end = from + (rows - 1) * from_stride + columns;
-  alignas(16) uint8_t block[kBlock][kBlock], tails[kBlock][kBlock] = {};
-  for (int64_t left = 0; left < columns; left += kBlock) {
-    // the last block of columns or rows reaches back into the one before it where there is one
-    const int64_t c = std::max<int64_t>(0, std::min(left, columns - kBlock)), wide = std::min(columns - c, kBlock);
-    for (int64_t top = 0; top < rows; top += kBlock) {
-      const int64_t r = std::max<int64_t>(0, std::min(top, rows - kBlock)), high = std::min(rows - r, kBlock);
-      const uint8_t *lines[kBlock];
-      for (int64_t i = 0; i < kBlock; ++i) {
-        lines[i] = i < high ? from + (r + i) * from_stride + c : tails[0];
-        if (lines[i] != tails[0] && lines[i] + kBlock > end) {
-          std::memcpy(tails[i], lines[i], wide);
-          lines[i] = tails[i];
-        }
-      }
-      transpose_block(lines, block);
-      uint8_t *target = to + c * rows + r;
-      // with fewer rows than sixteen, what is written too much is overwritten by the next column
-      for (int64_t j = 0; j < wide; ++j) std::memcpy(target + j * rows, block[j], kBlock);
-    }
-  }
-}
 
 void interleave_four(uint8_t *at) {
 #if defined(__SSE2__)

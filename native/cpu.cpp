@@ -50,9 +50,9 @@ Features detect() {
   const bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6, tiles = (state & 0x60000) == 0x60000;
   f.avx2 = ymm && (seven.b >> 5 & 1);
   f.avx_vnni = f.avx2 && (cpuid(7, 1).a >> 4 & 1);
-  const bool avx512 = zmm && (seven.b >> 16 & 1) && (seven.b >> 17 & 1) && (seven.b >> 30 & 1) && (seven.b >> 31 & 1);
-  f.vnni = avx512 && (seven.c >> 11 & 1);
-  f.permutes = avx512 && (seven.c >> 1 & 1);
+  f.avx512 = zmm && (seven.b >> 16 & 1) && (seven.b >> 17 & 1) && (seven.b >> 30 & 1) && (seven.b >> 31 & 1);
+  f.vnni = f.avx512 && (seven.c >> 11 & 1);
+  f.permutes = f.avx512 && (seven.c >> 1 & 1);
   f.amx = f.vnni && tiles && (seven.d >> 24 & 1) && (seven.d >> 25 & 1) && amx_allowed();
   return f;
 }

@@ -7,7 +7,7 @@
 namespace axdnn {
 
 struct Features {
-  bool avx2 = false, avx_vnni = false, vnni = false, amx = false, permutes = false;
+  bool avx2 = false, avx_vnni = false, avx512 = false, vnni = false, amx = false, permutes = false;
 };
 
 const Features &features();

@@ -75,7 +75,7 @@ class Depthwise {
             int32_t variant, const Variant &v)
       : s_(s), x_(x), d_(d), out_(out), plain_(v), width_(s.width + 2 * s.pad_w), each_(s.outputs / s.groups),
         sum_(variant >= AXDNN_VNNI ? sum_512 : variant >= AXDNN_AVX2 ? sum_avx2 : sum_portable) {
-    plain_.unsigned_left = false;
+    plain_.initial = nullptr;
     for (int64_t g = 0; g < d.groups; ++g) pairs_ += d.sizes[g];
     const int64_t taps = s.kernel_h * s.kernel_w;
     terms_ = pairs_ * taps;

@@ -1,7 +1,8 @@
-// Digit path: look the factors up once an input byte, lay windows out in blocks that fit the cache, multiply.
+// Digit path: look the factors up once an input byte, multiply windows of them in blocks that fit the cache.
 //
 // A row of the left matrix is a window: for every pair every run of it that is contiguous in a plane (`map_planes`), cut
-// into chunks; a chunk is padded with anything to whole steps, where the packed weights are zero.
+// into chunks. Kernels read windows straight from the planes; for tile registers they are laid out side by side first,
+// padded with anything to whole steps, where the packed weights are zero.
 #include "digits.h"
 
 #include <algorithm>
@@ -68,8 +69,10 @@ class Convolution {
         const int64_t rows = std::min(kRowsAtOnce, pixels - m);
         find_corners(band, m, rows, b);
         for (const Chunk &chunk : p.chunks) {
-          lay_out(band, chunk, rows, b);
-          multiply(band, p, chunk, m, rows, first && &chunk == &p.chunks.front(), b);
+          find_runs(band, chunk, b);
+          const bool begins = &chunk == &p.chunks.front();
+          if (v_.straight) multiply_straight(band, p, chunk, m, rows, begins, first && begins, b);
+          else multiply_tiles(band, p, chunk, m, rows, first && begins, b);
         }
       }
       first = false;
@@ -98,36 +101,49 @@ class Convolution {
     const axdnn_shape &s = l_.s;
     const int64_t line = l_.width * l_.inputs, image = rows_in(band) * line, step = s.stride_w * l_.inputs;
     int64_t x = m % s.out_w, y = m / s.out_w % band.rows, i = m / (s.out_w * band.rows);
-    int64_t *corners = b.corners.room<int64_t>(rows);
+    int64_t *corners = b.corners.room<int64_t>(up(rows, kWindows));
     for (int64_t n = 0; n < rows;) {
       const int64_t first = i * image + y * s.stride_h * line, end = std::min(s.out_w, x + rows - n);
       for (; x < end; ++x) corners[n++] = first + x * step;
       x = 0;
       if (++y == band.rows) y = 0, ++i;
     }
+    std::fill(corners + rows, corners + up(rows, kWindows), corners[rows - 1]);
   }
 
-  void lay_out(const Band &band, const Chunk &chunk, int64_t rows, Buffers &b) const {
-    const int64_t plane = band.images * rows_in(band) * l_.width * l_.inputs, stride = chunk.steps() * kStep;
+  void find_runs(const Band &band, const Chunk &chunk, Buffers &b) const {
+    const int64_t plane = band.images * rows_in(band) * l_.width * l_.inputs;
     b.runs.clear();
     for (const Piece &piece : chunk.pieces) b.runs.push_back({piece.pair * plane + piece.from, piece.length});
-    int8_t *left = b.left.room<int8_t>(up(rows, kTile) * stride);
-    v_.lay_out(b.planes.room<int8_t>(0), b.corners.room<int64_t>(0), rows, b.runs.data(),
-               static_cast<int64_t>(b.runs.size()), stride, left);
   }
 
-  void multiply(const Band &band, const Packed &p, const Chunk &chunk, int64_t m, int64_t rows, bool first,
-                Buffers &b) const {
-    const int64_t panel_bytes = p.steps * kStepBytes, lda = chunk.steps() * kStep;
-    const int8_t *left = b.left.room<int8_t>(0);
+  Target target(const Band &band, const Packed &p, int64_t pixel, int64_t n, bool first) const {
+    return {p.part.scale, first ? constant_ + n : nullptr, output(band, pixel) + n, l_.s.outputs};
+  }
+
+  void multiply_straight(const Band &band, const Packed &p, const Chunk &chunk, int64_t m, int64_t rows, bool begins,
+                         bool first, Buffers &b) const {
+    const int64_t panel_bytes = p.bytes * kPanel;
+    for (int64_t n = 0; n < l_.outputs; n += kTile)
+      v_.straight(b.planes.room<int8_t>(0), b.corners.room<int64_t>(0), rows, b.runs.data(),
+                  static_cast<int64_t>(b.runs.size()), p.panels + n * p.bytes + chunk.first * kPanel, panel_bytes,
+                  begins && !p.initial.empty() ? p.initial.data() + n : nullptr, std::min(kTile, l_.outputs - n),
+                  target(band, p, m, n, first));
+  }
+
+  void multiply_tiles(const Band &band, const Packed &p, const Chunk &chunk, int64_t m, int64_t rows, bool first,
+                      Buffers &b) const {
+    const int64_t lda = chunk.bytes, panel_bytes = p.bytes * kPanel, steps = lda / kStep;
+    int8_t *left = b.left.room<int8_t>(up(rows, kTile) * lda);
+    v_.lay_out(b.planes.room<int8_t>(0), b.corners.room<int64_t>(0), rows, b.runs.data(),
+               static_cast<int64_t>(b.runs.size()), lda, left);
     for (int64_t n = 0; n < l_.outputs; n += kTile) {
       const int64_t columns = std::min(kTile, l_.outputs - n), panels = columns > kPanel ? 2 : 1;
-      const int8_t *right = p.panels + n / kPanel * panel_bytes + chunk.first_step * kStepBytes;
+      const int8_t *right = p.panels + n * p.bytes + chunk.first * kPanel;
       for (int64_t i = 0; i < rows; i += kTile) {
         const int64_t block = std::min(kTile, rows - i);
-        v_.kernel(left + i * lda, lda, block, right, panel_bytes, panels, chunk.steps(), b.scratch);
-        v_.add(b.scratch, block, columns, p.part.scale, first ? constant_ + n : nullptr, output(band, m + i) + n,
-               l_.s.outputs);
+        v_.kernel(left + i * lda, lda, block, right, panel_bytes, panels, steps, b.scratch);
+        v_.add(b.scratch, block, columns, target(band, p, m + i, n, first));
       }
     }
   }
@@ -156,9 +172,9 @@ void convolve(const axdnn_shape &s, const uint8_t *x, const uint8_t *w, const ax
       const Convolution convolution(l, d, x, v, group, packed, constant, out);
       in_parallel(static_cast<int64_t>(work.size()), threads, [&](int64_t begin, int64_t end) {
         static thread_local Buffers buffers;
-        v.begin();
+        if (v.begin) v.begin();
         for (int64_t i = begin; i < end; ++i) convolution.run(work[i], buffers);
-        v.end();
+        if (v.end) v.end();
         for (Memory *memory : {&buffers.planes, &buffers.left, &buffers.codes}) memory->release_if_large();
       });
     }

@@ -33,13 +33,14 @@ struct Piece {
   int64_t from;    // offset in the plane from the window's corner
   int64_t term;    // first term, in the order of the weights (kernel_h, kernel_w, inputs)
   int64_t length;
+  int64_t at;      // offset in the packed weights from the chunk's first
 };
 
-// Pieces that are laid out side by side, then padded to whole steps.
+// Pieces that are multiplied together: side by side, then padded to whole steps; or, read straight from the planes, each
+// padded to whole fours.
 struct Chunk {
   std::vector<Piece> pieces;
-  int64_t bytes = 0, first_step = 0;  // steps of earlier chunks
-  int64_t steps() const { return up(bytes, kStep) / kStep; }
+  int64_t first = 0, bytes = 0;  // of the packed weights of a column, padding included
 };
 
 // Pairs of one scale.
@@ -52,8 +53,9 @@ struct Part {
 struct Packed {
   Part part;
   std::vector<Chunk> chunks;
-  int64_t steps;
-  int8_t *panels;  // (outputs / kPanel, steps, kStep / 4, kPanel, 4)
+  int64_t bytes;    // of a column
+  int8_t *panels;   // (outputs / kPanel, bytes / kFour, kPanel, kFour)
+  std::vector<int32_t> initial;  // what a column's sums begin with: less what the 128 of unsigned bytes add; or empty
 };
 
 // The parts of all pairs, put into passes whose packed weights together stay small, if one pair allows it: fresh pages

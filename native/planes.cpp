@@ -39,7 +39,7 @@ void map_planes(const axdnn_shape &s, const uint8_t *x, const Stretch &t, const 
       codes = inner_rows(s, x, t.image + i, t.top + low - s.pad_h, high - low, t.channel, t.channels, buffer);
     for (int64_t pair = 0; pair < pairs; ++pair) {
       int8_t table[256];
-      for (int c = 0; c < 256; ++c) table[c] = static_cast<int8_t>(f[pair * 256 + c] ^ (v.unsigned_left ? 0x80 : 0));
+      for (int c = 0; c < 256; ++c) table[c] = static_cast<int8_t>(f[pair * 256 + c] ^ (v.initial ? 0x80 : 0));
       map_image(s, t, codes, table, low, high, v, planes + pair * plane + i * image);
     }
   }

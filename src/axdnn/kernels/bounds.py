@@ -56,6 +56,7 @@ def float32_is_ieee(device: torch.device) -> bool:
     backends = torch.backends
     cpu = device.type == "cpu"
     products = (backends.mkldnn.matmul, backends.mkldnn.conv) if cpu else (backends.cuda.matmul,)
-    if not all(hasattr(product, "fp32_precision") for product in products):  # torch before 2.9
+    found = [getattr(product, "fp32_precision", None) for product in products]
+    if None in found:  # torch before 2.9
         return torch.get_float32_matmul_precision() == "highest"
-    return all(product.fp32_precision in ("none", "ieee") for product in products)
+    return all(precision in ("none", "ieee") for precision in found)

@@ -183,6 +183,8 @@ def unfold(
 
 
 def _pair(name: str, value: int | tuple[int, int], low: int) -> tuple[int, int]:
+    if type(value) is int and value >= low:
+        return value, value
     pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
     if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in pair):
         raise InvalidInputError(f"`{name}` must be one or two integers >= {low}, but got {name}={value!r}")

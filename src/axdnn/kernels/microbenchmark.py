@@ -29,7 +29,7 @@ from axdnn.kernels.factorised import (
 )
 from axdnn.kernels.int8 import conv2d_int8, int8_factors, int8_is_exact, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
-from axdnn.kernels.native import has_permutes, native_variants
+from axdnn.kernels.native import has_permutes, native_variants, on_tiles
 from axdnn.kernels.native_tables import native_table
 from axdnn.kernels.plan import native_parts
 from axdnn.kernels.rates import Costs, Rates, shipped_rates
@@ -182,7 +182,7 @@ def _native_jobs(circuit: Multiplier, x: torch.Tensor, w: torch.Tensor, stride: 
 
     digits, table = int8_factors(circuit), native_table(circuit)
     if digits is not None and digits.groups:
-        yield _Job(digits_work(size, digits.pairs, len(digits.groups)), run("native_factorised"), True)
+        yield _Job(digits_work(size, digits.pairs, len(digits.groups), on_tiles()), run("native_factorised"), True)
     elif table is not None and table.exact is None:
         yield _Job(native_parts(circuit, size)["native_lookup"][0], run("native_lookup"), True)
 

@@ -123,6 +123,11 @@ def native_variants() -> tuple[str, ...]:
     return found[: found.index(wanted) + 1]
 
 
+def on_tiles() -> bool:
+    """Whether digit products run on tile registers (AMX), which need windows laid out side by side."""
+    return native_variants()[-1:] == ("amx",)
+
+
 def variant_number(variant: str | None) -> int:
     """Return the number of a variant, of the fastest that may be used for None."""
     return VARIANTS.index(variant or native_variants()[-1])

@@ -16,7 +16,7 @@ from axdnn.kernels.device_digits import digit_type
 from axdnn.kernels.device_rates import device_digits_s, device_floats_s, device_lookup_s, triton_runs, triton_s
 from axdnn.kernels.factorised import chunks_needed, one_chunk, torch_factors
 from axdnn.kernels.int8 import int8_factors, int8_is_exact
-from axdnn.kernels.native import has_permutes, native_variants
+from axdnn.kernels.native import has_permutes, native_variants, on_tiles
 from axdnn.kernels.native_calls import rows_pay
 from axdnn.kernels.native_tables import native_table
 from axdnn.kernels.rates import Rates, reference_s
@@ -161,14 +161,14 @@ def native_parts(multiplier: Multiplier, size: Size) -> dict[str, tuple[Work, ..
     found: dict[str, tuple[Work, ...]] = {}
     digits, table = int8_factors(multiplier), native_table(multiplier)
     if digits is not None and digits.groups:
-        found["native_factorised"] = (digits_work(size, digits.pairs, len(digits.groups)),)
+        found["native_factorised"] = (digits_work(size, digits.pairs, len(digits.groups), on_tiles()),)
     if table is not None and rows_pay(table.planes.count, size.m, size.n):
         found["native_lookup"] = (rows_work(size),)
     elif table is not None:
         found["native_lookup"] = (planes_work(size, table.planes.count, has_permutes(), table.planes.folded),)
         exact = int8_factors(exact_of(multiplier)) if table.exact is not None else None
         if exact is not None:
-            found["native_lookup"] += (digits_work(size, exact.pairs, len(exact.groups)),)
+            found["native_lookup"] += (digits_work(size, exact.pairs, len(exact.groups), on_tiles()),)
     return found
 
 

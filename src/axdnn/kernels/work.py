@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-PANEL, STEP = 16, 64  # outputs and bytes of a window that native kernels take at once
+PANEL, STEP, FOUR = 16, 64, 4  # outputs, and bytes of a window on tiles or else, that native kernels take at once
 FOLDED = {1: 7 / 11, 2: 13 / 18}  # vector steps of a folded look-up / of another, by bytes of an entry
 PIXELS, LANES, TERMS_AT_ONCE = 256, 64, 256  # native look-ups: pixels or outputs at once, terms of a partial sum
 
@@ -45,21 +45,24 @@ class Work(NamedTuple):
     counts: dict[str, float]
 
 
-def digits_work(size: Size, pairs: int, scales: int) -> Work:
-    """Native digit products: codes looked up once a pair, windows laid out, weights packed, products, sums.
+def digits_work(size: Size, pairs: int, scales: int, tiles: bool = False) -> Work:
+    """Native digit products: codes looked up once a pair, weights packed, products, sums.
 
     Args:
         size: of the product.
         pairs: digit pairs of the table.
         scales: different scales among them.
+        tiles: whether products are those of tile registers, for which windows are laid out in whole steps; else they
+            are read in place, each contiguous piece of them in whole fours.
     """
     rows, terms = float(size.m) * size.groups, size.k * pairs
     common = {"call": 1.0, "group": float(size.groups), "inputs": float(size.inputs) * pairs}
     if size.depthwise:
         return Work("digits_depthwise", {**common, "products": rows * terms * size.n, "sums": rows * size.n * scales})
-    padded, panels = _up(terms, STEP), _up(size.n, PANEL)
+    pieces, panels = max(1, round(size.window**0.5)), _up(size.n, PANEL)  # of a square window
+    padded = _up(terms, STEP) if tiles else pairs * pieces * _up(-(-size.k // pieces), FOUR)
     counts = {
-        "products": rows * padded * panels, "layout": rows * terms, "pieces": rows * pairs * size.window**0.5,
+        "products": rows * padded * panels, "layout": rows * terms * tiles, "pieces": rows * pairs * pieces,
         "packed": float(size.groups) * panels * padded, "sums": rows * size.n * scales,
     }  # fmt: skip
     return Work("digits", {**common, **counts})
