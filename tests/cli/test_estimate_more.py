@@ -60,6 +60,20 @@ def test_a_layer_is_explained(axdnn: Command) -> None:
         assert said in axdnn("estimate", "--model", "lenet5", "--accelerator", "npu_cim", "--explain", layer).out
 
 
+@pytest.mark.parametrize("name", ["isaac", "sram_cim", "npu_cim"])
+def test_what_is_explained_is_the_report_of_chips_without_pods(axdnn: Command, name: str) -> None:
+    asked = ("estimate", "--model", "lenet5", "--accelerator", name, "--batch", "2", "--format", "json")
+    report = json.loads(axdnn(*asked).out)
+    for layer in report["layers"]:
+        told = json.loads(axdnn(*asked, "--explain", layer["layer"]).out)
+        assert {p["name"]: p["value"] for p in told} == {**layer["energy_j"], "latency": layer["latency_s"]}
+    chip = json.loads(axdnn(*asked, "--explain", "chip").out)
+    assert {p["name"]: p["value"] for p in chip} == {
+        **{f"area: {part}": value for part, value in report["area_breakdown_m2"].items()},
+        **{f"memory: {part}": value for part, value in report["memory_breakdown_bytes"].items()},
+    }
+
+
 @pytest.mark.parametrize("name", ["isaac", "neurram", "sram_cim", "npu_cim", "eyeriss_like", "tpu_v3"])
 def test_every_kind_of_machine(axdnn: Command, name: str) -> None:
     report = json.loads(axdnn("estimate", "--model", "lenet5", "--accelerator", name, "--format", "json").out)

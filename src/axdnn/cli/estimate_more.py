@@ -13,6 +13,8 @@ from axdnn.cli.console import Format, show_json, show_table
 
 if TYPE_CHECKING:
     from axdnn.hardware import Accelerator, Explained, Machine
+    from axdnn.hardware.imc import ImcChip
+    from axdnn.hardware.systems import SystemChip
     from axdnn.records import Assignment, Multiplier, Network, Sweep
 
 SWEEP_HELP = (
@@ -92,9 +94,10 @@ def explain_estimate(
     network: Network, assignment: Assignment, chip: Machine, layer: str, multipliers: Mapping[str, Multiplier],
     reading: str, batch: int, format: str,
 ) -> None:  # fmt: skip
-    """Print formula, inputs and sources of a layer's figures; of a system, those of the core that runs it."""
+    """Print formula, inputs and sources of a layer's figures, or of the chip's area and memory."""
     from axdnn.hardware import Accelerator, estimate, explain_chip, explain_layer, thinned
-    from axdnn.hardware.imc import ImcChip, explain_imc_layer
+    from axdnn.hardware.imc import ImcChip
+    from axdnn.hardware.systems import SystemChip
 
     if isinstance(chip, Accelerator) and layer == "chip" and layer not in network.layer_names:
         report = estimate(network, assignment, chip, multipliers=multipliers, batch=batch)
@@ -112,36 +115,33 @@ def explain_estimate(
         )
         show_explained(layer, parts, format)
     elif isinstance(chip, ImcChip):
-        show_explained(layer, explain_imc_layer(network, chip, layer, batch=batch), format)
+        show_explained(layer, _of_arrays(network, chip, layer, batch), format)
     else:
-        show_explained(*_on_its_core(network, assignment, chip, layer, multipliers, batch), format)
+        assert isinstance(chip, SystemChip)
+        show_explained(*_of_system(network, assignment, chip, layer, multipliers, batch), format)
 
 
-def _on_its_core(
-    network: Network, assignment: Assignment, chip: Machine, layer: str, multipliers: Mapping[str, Multiplier],
+def _of_arrays(network: Network, chip: ImcChip, layer: str, batch: int) -> Sequence[Explained]:
+    """Explanations of a layer of an in-memory chip, or of the chip."""
+    from axdnn.hardware.imc import explain_imc_chip, explain_imc_layer, imc_report
+
+    if layer == "chip" and layer not in network.layer_names:
+        return explain_imc_chip(imc_report(network, chip, batch=batch), network, chip)
+    return explain_imc_layer(network, chip, layer, batch=batch)
+
+
+def _of_system(
+    network: Network, assignment: Assignment, chip: SystemChip, layer: str, multipliers: Mapping[str, Multiplier],
     batch: int,
-) -> tuple[str, list[Explained]]:  # fmt: skip
-    """Explanations of the core that runs a layer, without what the whole system shares."""
-    from msgspec import structs
+) -> tuple[str, Sequence[Explained]]:  # fmt: skip
+    """Explanations of a layer of a system, named with its core, or of the chip."""
+    from axdnn.hardware.systems import explain_system_chip, explain_system_layer, mapped_report
 
-    from axdnn.hardware import Accelerator, explain_layer
-    from axdnn.hardware.imc import explain_imc_layer
-    from axdnn.hardware.systems import SystemChip
-    from axdnn.records import CostReport, unknown_name
-
-    if layer not in network.layer_names:
-        raise unknown_name("layer", layer, network.layer_names, f"the network is {network.name!r}")
-    report = chip.cost(network, assignment, multipliers=multipliers, batch=batch)
-    assert isinstance(report, CostReport)
-    assert isinstance(chip, SystemChip)
-    core = report.layers[network.layer_names.index(layer)].bound
-    design, parts = chip.cores[core], ()
-    if isinstance(design, Accelerator):
-        parts = explain_layer(network, assignment, design, layer, multipliers=multipliers, batch=batch)
-    else:
-        one = structs.replace(network, layers=tuple(x for x in network.layers if x.name == layer), edges=())
-        parts = explain_imc_layer(one, design.replace(reload=1), layer, batch=batch)
-    return f"{layer} on {core}", [part for part in parts if part.name not in ("static", "leakage", "programming")]
+    report = mapped_report(chip, network, assignment, multipliers, batch=batch)
+    if layer == "chip" and layer not in network.layer_names:
+        return layer, explain_system_chip(report, network, chip, multipliers=multipliers)
+    parts = explain_system_layer(network, assignment, chip, layer, multipliers=multipliers, batch=batch)
+    return f"{layer} on {report.layers[network.layer_names.index(layer)].bound}", parts
 
 
 def show_explained(layer: str, parts: Sequence[Explained], format: str) -> None:

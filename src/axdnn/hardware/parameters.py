@@ -29,6 +29,9 @@ UNITS: dict[str, dict[str, float]] = {
 FILLS = ("top", "bottom")
 """Where a fold that does not fill the rows of a pod may lie; see `row_mapping`."""
 
+BACKING = ("backing_bytes", "backing_bandwidth_b_s", "dram_bandwidth_b_s")
+"""Fields that `backing_faults` compares."""
+
 
 class Parameter(NamedTuple):
     """One key of an accelerator file: where it stands, its field, its dimension and its range in SI.
@@ -153,7 +156,22 @@ def together_faults(values: Mapping[str, Any], where: str) -> list[str]:
     pods, together = values.get("pods"), values.get("pods_together", 1)
     if pods is not None and pods % together:
         faults.append(f"{where}: `array.pods_together` must divide `array.pods` = {pods}, but got {together}")
-    return faults
+    return faults + backing_faults(values, where)
+
+
+def backing_faults(values: Mapping[str, Any], where: str) -> list[str]:
+    """Say if the memory behind the buffers is slower than DRAM; values that are not there are passed over.
+
+    Activations that fit it live there instead of in DRAM, so a larger one would make such a chip slower.
+    """
+    size, own, dram = (values.get(field) for field in BACKING)
+    if not size or own is None or dram is None or own >= dram:
+        return []
+    return [
+        f"{where}: `memory.backing_bandwidth` must be at least `memory.dram_bandwidth` = {dram / 1e9:g} GB/s where "
+        f"`memory.backing` is not 0, for activations live there instead of in DRAM, but got {own / 1e9:g} GB/s; "
+        "set `memory.backing` to 0 if it is not used"
+    ]
 
 
 def entry_faults(entry: Any, parameter: Parameter, where: str) -> list[str]:

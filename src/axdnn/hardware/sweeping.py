@@ -15,7 +15,16 @@ from axdnn.hardware.batching import batched
 from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.hardware.many_chips import Costs, price_chips
 from axdnn.hardware.operating import at_voltage
-from axdnn.hardware.parameters import OPTIONAL, PARAMETERS, UNITS, Parameter, entry_faults, read_entry
+from axdnn.hardware.parameters import (
+    BACKING,
+    OPTIONAL,
+    PARAMETERS,
+    UNITS,
+    Parameter,
+    backing_faults,
+    entry_faults,
+    read_entry,
+)
 from axdnn.hardware.traffic import traffic
 from axdnn.records import (
     Coding,
@@ -60,7 +69,8 @@ def sweep(
 
     Raises:
         UnknownNameError: a key that accelerator files do not have.
-        InvalidInputError: no axes or values, values out of range, or too many points.
+        InvalidInputError: no axes or values, values out of range or a backing memory slower than DRAM at any point, or
+            too many points.
     """
     base = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     if base.exact_rows:
@@ -92,8 +102,10 @@ def sweep(
 
 
 def _chip(base: Accelerator, fields: dict[str, Any], curve: str) -> Accelerator:
-    """A variant: parameters first, then its voltage."""
+    """A variant: parameters first, held to what a file is held to, then its voltage."""
     chip = base.replace(**{field: value for field, value in fields.items() if field != VOLTAGE})
+    if fields.keys() & set(BACKING) and (faults := backing_faults({f: getattr(chip, f) for f in BACKING}, "sweep")):
+        raise InvalidInputError("; ".join(faults))
     return at_voltage(chip, fields[VOLTAGE], curve) if VOLTAGE in fields else chip
 
 

@@ -5,6 +5,7 @@ from axdnn.hardware.imc.chip import ImcChip, imc_chip_faults, list_imc_chips, lo
 from axdnn.hardware.imc.converters import Adc, largest_sum, lossless_adc_bits, sar_adc, survey_adc
 from axdnn.hardware.imc.cost import balanced_replicas, imc_cost, network_shapes
 from axdnn.hardware.imc.explaining import explain_imc_layer
+from axdnn.hardware.imc.explaining_chip import explain_imc_chip, explain_imc_memory
 from axdnn.hardware.imc.macro import SramMacro, sram_macro
 from axdnn.hardware.imc.mapping import Placement, Residency, Shapes, place_on_arrays, residency
 from axdnn.hardware.imc.report import imc_report
@@ -29,7 +30,9 @@ __all__ = [
     "alpha_power_delay",
     "analogue_sums",
     "balanced_replicas",
+    "explain_imc_chip",
     "explain_imc_layer",
+    "explain_imc_memory",
     "imc_chip_faults",
     "imc_cost",
     "imc_report",

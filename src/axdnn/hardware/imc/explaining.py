@@ -89,7 +89,7 @@ def _inputs(
         "loaded": Input(at(layout.stay.loaded), "share of the weights that is written in every inference"),
         "bytes_read": Input(at(moved.read), MOVED), "bytes_written": Input(at(moved.written), MOVED),
         "bytes_moved": Input(at(moved.moved), MOVED), "weight_bytes": Input(at(moved.weights), MOVED),
-        "fetch_j_b": Input(at(p[fetch]), f"`{fetch}`"), "seconds": Input(seconds, "latency of the layer"),
+        "seconds": Input(seconds, "latency of the layer"),
         "rounds_s": Input(at(times.rounds), "rounds of all passes"),
         "buffer_s": Input(at(times.buffer), "transfers of the buffer beside them"),
         "programming_s": Input(at(times.programming), "writing of weights before them"),
@@ -97,6 +97,7 @@ def _inputs(
     for key in keys_of(chip.kind):
         if isinstance(value := getattr(chip, key.field), int | float) and key.field not in found:
             found[key.field] = Input(float(value), f"{chip.name}, {key.path}: {chip.sources.get(key.path, 'default')}")
+    found["fetch_j_b"] = found[fetch]
     return found
 
 

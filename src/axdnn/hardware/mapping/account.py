@@ -41,7 +41,8 @@ class Mapped:
         energy_j: of one inference, static power over the period included.
         latency_parts_s: compute, transfer, reload, spill; they sum to `latency_s`.
         energy_parts_j: the same and static; they sum to `energy_j`.
-        core_busy_s: busy time of each core within a period (empty if inferences do not overlap).
+        core_busy_s: within a period, time in which each core is awake: its layers, reloads and ends of transfers.
+        spilled_bytes: written to and read from DRAM within a period, for want of room in the shared buffer.
         layers: a row for each layer.
         objective: what was made least, `value` of it and a lower `bound` of the least possible.
         exact: whether `value` is the least possible.
@@ -63,6 +64,7 @@ class Mapped:
     latency_parts_s: dict[str, float] = field(default_factory=dict)
     energy_parts_j: dict[str, float] = field(default_factory=dict)
     core_busy_s: tuple[float, ...] = ()
+    spilled_bytes: float = 0.0
     layers: tuple[LayerRow, ...] = ()
     objective: str = ""
     value: float = np.inf
@@ -147,14 +149,17 @@ def _awake_s(problem: Problem, cores: Ints, rows: tuple[LayerRow, ...]) -> Float
 
 def account_sequential(problem: Problem, cores: Ints, resident: Bools) -> Mapped:
     """Cost of a mapping whose layers run one after the other; the choice is not checked against capacity."""
-    parts = _parts(problem, cores, resident, spilled_bytes(problem))
+    spilled = spilled_bytes(problem)
+    parts = _parts(problem, cores, resident, spilled)
     latency = sum(parts.latency_s.values())
-    static = latency * always_w(problem) + float(_awake_s(problem, cores, parts.rows) @ awake_w(problem))
+    awake_s = _awake_s(problem, cores, parts.rows)
+    static = latency * always_w(problem) + float(awake_s @ awake_w(problem))
     energy = {**parts.energy_j, "static": static}
     return Mapped(
         feasible=True, cores=tuple(int(c) for c in cores), resident=tuple(bool(r) for r in resident),
         latency_s=latency, loaded_latency_s=latency, period_s=latency, energy_j=sum(energy.values()),
-        latency_parts_s=parts.latency_s, energy_parts_j=energy, layers=parts.rows, method="given",
+        latency_parts_s=parts.latency_s, energy_parts_j=energy, core_busy_s=tuple(float(s) for s in awake_s),
+        spilled_bytes=spilled, layers=parts.rows, method="given",
     )  # fmt: skip
 
 
@@ -163,7 +168,8 @@ def account_pipelined(
 ) -> Mapped:
     """Cost of a mapping as a pipeline of a given period; `busy_s` `(C,)` and `held_bytes` are what it takes of it."""
     alone = _parts(problem, cores, resident, spilled_bytes(problem))
-    parts = _parts(problem, cores, resident, max(held_bytes - problem.buffer_bytes, 0.0))
+    spilled = max(held_bytes - problem.buffer_bytes, 0.0)
+    parts = _parts(problem, cores, resident, spilled)
     static = period_s * always_w(problem) + float(busy_s @ awake_w(problem))
     stages = 1 + int(stages_of(problem, cores[None])[0].max())
     energy = {**parts.energy_j, "static": static}
@@ -171,6 +177,5 @@ def account_pipelined(
         feasible=True, cores=tuple(int(c) for c in cores), resident=tuple(bool(r) for r in resident),
         latency_s=sum(alone.latency_s.values()), loaded_latency_s=period_s * stages, period_s=period_s,
         energy_j=sum(energy.values()), latency_parts_s=alone.latency_s, energy_parts_j=energy,
-        core_busy_s=tuple(float(b) for b in busy_s),
-        layers=parts.rows, method="given",
+        core_busy_s=tuple(float(b) for b in busy_s), spilled_bytes=float(spilled), layers=parts.rows, method="given",
     )  # fmt: skip

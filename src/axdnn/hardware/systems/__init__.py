@@ -2,6 +2,8 @@
 
 from axdnn.hardware.systems.chip import SystemChip
 from axdnn.hardware.systems.core_costs import CoreCosts, core_costs
+from axdnn.hardware.systems.explaining import explain_system_layer
+from axdnn.hardware.systems.explaining_chip import explain_system_chip
 from axdnn.hardware.systems.files import list_systems, parse_system, shipped_system_text, system_faults
 from axdnn.hardware.systems.report import mapped_report
 
@@ -9,6 +11,8 @@ __all__ = [
     "CoreCosts",
     "SystemChip",
     "core_costs",
+    "explain_system_chip",
+    "explain_system_layer",
     "list_systems",
     "mapped_report",
     "parse_system",

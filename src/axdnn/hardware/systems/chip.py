@@ -10,6 +10,7 @@ import msgspec
 from axdnn.hardware.accelerator import Accelerator
 from axdnn.hardware.imc import ImcChip
 from axdnn.hardware.interface import one_or_all, pairs
+from axdnn.hardware.systems.keys import KEYS
 from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network
 
 Core = Accelerator | ImcChip
@@ -55,8 +56,10 @@ class SystemChip(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInputError(f"`cores` of {self.name!r} must hold at least one core")
 
     def replace(self, **changes: Any) -> SystemChip:
-        """Return a copy with some fields changed. Values are SI; ranges are not checked."""
-        return msgspec.structs.replace(self, **changes)
+        """Return a copy with some fields changed; their sources say so. Values are SI; ranges are not checked."""
+        paths = {key.field: key.path for key in KEYS}
+        changed = {paths[f]: f"{v!r} (SI); changed by the caller" for f, v in changes.items() if f in paths}
+        return msgspec.structs.replace(self, **{"sources": {**self.sources, **changed}, **changes})
 
     def cost(
         self,

@@ -7,25 +7,13 @@ from functools import cache
 from typing import Any
 
 from axdnn.hardware.design_files import read_yaml, shipped_names, shipped_text
-from axdnn.hardware.parameters import Parameter, entry_faults, read_entry
+from axdnn.hardware.parameters import entry_faults, read_entry
 from axdnn.hardware.systems.chip import Core, SystemChip
+from axdnn.hardware.systems.keys import KEYS
 from axdnn.records import AxdnnError, InvalidInputError
 
 RULES = ("depthwise", "activation_products")
 SUITS = ("fine", "poor", "illegal")
-KEYS = (
-    Parameter("link.bandwidth", "link_bandwidth_b_s", "bandwidth", 1, 1e18),
-    Parameter("link.latency", "link_latency_s", "time", 0, 1),
-    Parameter("link.energy", "link_j_b", "energy per byte", 0, 1e-6),
-    Parameter("memory.buffer", "buffer_bytes", "bytes", 0, 1e15),
-    Parameter("memory.dram_bandwidth", "dram_bandwidth_b_s", "bandwidth", 1, 1e18),
-    Parameter("memory.dram", "dram_j_b", "energy per byte", 0, 1e-6),
-    Parameter("static.shared", "shared_static_w", "power", 0, 1e6),
-    Parameter("static.idle_fraction", "idle_fraction", "fraction", 0, 1),
-    Parameter("area.buffer", "buffer_m2", "area", 0, 1),
-    Parameter("area.links", "link_m2", "area", 0, 1),
-)
-"""Required keys."""
 LoadCore = Callable[[str], Any]
 
 
