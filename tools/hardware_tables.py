@@ -18,6 +18,8 @@ ENUMERATED = (
     ("allocation of pods to multipliers", "enumeration", "0", "-"),
     ("networks on chip: hops, sharing of links", "enumeration of small networks", "0",
      "queueing; comparing areas of kinds"),
+    ("banks of arrays: area, static power, which array runs a layer", "one-pod chips; enumeration of all routings", "1e-9",
+     "energy of the network between memories and arrays (not priced)"),
     ("operator counts", "literal algorithms; torch's own calls on 4 networks", "0", "border windows of padded pools"),
     ("vector unit", "a scalar walk (no hardware)", "1 cycle", "absolute energy of softmax and norms (0.1 to 5 x)"),
     ("in-memory counts", "a literal loop", "0", "-"),
@@ -27,7 +29,7 @@ ENUMERATED = (
      "links with contention; beyond 20 layers read the gap that it states"),
     ("`isaac`", "published powers of its parts (chip figures are quoted from memory)", "8 % (power of parts)",
      "cell physics, writes"),
-    ("`neurram`, `sram_cim`, `npu_cim`, `eyeriss_like`, `edge_16x16`", "nothing at chip level", "unknown",
+    ("`neurram`, `sram_cim`, `npu_cim`, `tpu_v3_bank`, `eyeriss_like`, `edge_16x16`", "nothing at chip level", "unknown",
      "comparison with silicon"),
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ app = group("The accelerators that networks are priced on.")
 @app.command("list")
 def list_(format: Format = typer.Option(Format.table, help="Output format.")) -> None:
     """List the accelerators that ship with axdnn."""
-    from axdnn.hardware import Accelerator, list_machines, load_machine
+    from axdnn.hardware import Accelerator, ArrayBank, list_machines, load_machine
     from axdnn.report import Column
 
     columns = (
@@ -33,7 +33,9 @@ def list_(format: Format = typer.Option(Format.table, help="Output format.")) ->
         m: Any = load_machine(name)
         row = {"name": name, "kind": kind, "description": m.description, "rows": None, "columns": None}
         row |= {"pods": None, "clock_hz": None, "peak_mac_s": None}
-        if kind != "system":
+        if isinstance(m, ArrayBank):
+            row |= {"pods": len(m.arrays), "clock_hz": m.chip.clock_hz}
+        elif kind != "system":
             row |= {"rows": m.rows, "columns": m.columns, "pods": getattr(m, "arrays", None)}
         if isinstance(m, Accelerator):
             row |= {"pods": m.pods, "clock_hz": m.clock_hz, "peak_mac_s": m.pods * m.rows * m.columns * m.clock_hz}
@@ -53,7 +55,7 @@ def show(
 
     accelerator = load_machine(name)
     if format is Format.json:
-        show_json(to_builtins(accelerator))
+        show_json({**to_builtins(accelerator), "sources": accelerator.sources})
         return
     rows = tuple((path, *text.split("; ", 1)) for path, text in accelerator.sources.items())
     columns = (Column("parameter", "parameter"), Column("value", "value"), Column("source", "source"))
@@ -86,5 +88,7 @@ def _size(machine: Machine) -> str:
     m: Any = machine
     if hasattr(m, "cores"):
         return f"{m.name}: cores {', '.join(m.cores)}"
+    if hasattr(m, "idle_fraction"):
+        return f"{m.name}: arrays {', '.join(array.label for array in m.arrays)}"
     count, word = (m.pods, "pods") if hasattr(m, "pods") else (m.arrays, "arrays")
     return f"{m.name}: {count} {word} of {m.rows} x {m.columns}"

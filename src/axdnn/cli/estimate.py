@@ -20,6 +20,7 @@ from axdnn.cli.estimate_arrays import (
     TOPOLOGY_HELP,
     array_estimate,
 )
+from axdnn.cli.estimate_banks import bank_multipliers, explain_on_bank
 from axdnn.cli.estimate_more import EXPLAIN_HELP, OUTPUT_HELP, SWEEP_HELP, explain_estimate, sweep_estimate
 from axdnn.cli.model_options import MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, usual_data
 
@@ -78,7 +79,7 @@ def estimate(
 
     With --gemm-csv or --topology-csv: cycles, buffer and DRAM words of one systolic array, by layer.
     """
-    from axdnn.hardware import Accelerator, at_voltage, load_machine
+    from axdnn.hardware import Accelerator, ArrayBank, at_voltage, load_machine
     from axdnn.multipliers import load_multiplier
     from axdnn.records import (
         Assignment,
@@ -127,10 +128,13 @@ def estimate(
         raise InvalidInputError("give --multiplier or --assignment, not both")
     chip = load_machine("tpu_v4" if accelerator is None else accelerator)
     if not isinstance(chip, Accelerator):
-        of_pods = {"--multiplier": multiplier, "--assignment": assignment, "--reading": reading}
-        of_pods |= {"--sweep": sweep or None}
-        of_pods |= {"--voltage": voltage}
-        _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
+        of_pods = {"--reading": reading, "--sweep": sweep or None, "--voltage": voltage}
+        if isinstance(chip, ArrayBank):
+            _without(of_pods, f"--accelerator {chip.name}, which is a bank of arrays")
+            chip = chip.replace(delay_limits_clock=True) if delay_limits_clock else chip
+        else:
+            of_pods |= {"--multiplier": multiplier, "--assignment": assignment}
+            _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
         if cost_model != "streaming":
             raise InvalidInputError(
                 f"--cost-model must be left out beside --accelerator {chip.name}, which has its own"
@@ -165,11 +169,18 @@ def estimate(
         assert isinstance(chip, Accelerator)
         sweep_estimate(network, chip, wired[name], sweep, batch, output, format)
         return
+    # a bank without --multiplier and --assignment picks its own exact one
+    on_bank = chosen if multiplier is not None or found is not None else None
+    if isinstance(chip, ArrayBank):
+        wired |= bank_multipliers(chip)
+    if explain is not None and isinstance(chip, ArrayBank):
+        explain_on_bank(network, on_bank, chip, explain, wired, batch, format)
+        return
     if explain is not None:
         explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format)
         return
     if not isinstance(chip, Accelerator):
-        priced = chip.cost(network, batch=batch)
+        priced = chip.cost(network, on_bank, multipliers=wired, batch=batch)
         assert isinstance(priced, CostReport)
         report = priced
     elif cost_model == "streaming":

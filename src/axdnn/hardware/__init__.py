@@ -8,7 +8,7 @@ from axdnn.hardware.accelerator import (
     parse_accelerator,
 )
 from axdnn.hardware.array_counts import ArrayCounts, array_counts
-from axdnn.hardware.bank import ArrayBank, BankArray
+from axdnn.hardware.banks import ArrayBank, BankArray, explain_bank, explain_bank_layer
 from axdnn.hardware.batching import batched
 from axdnn.hardware.components import exact_figures
 from axdnn.hardware.dram import DramWords, buffered_words, flushed_words, usable_words
@@ -94,6 +94,8 @@ __all__ = [
     "exact_assignment",
     "exact_figures",
     "exact_terms",
+    "explain_bank",
+    "explain_bank_layer",
     "explain_chip",
     "explain_layer",
     "flushed_words",

@@ -187,14 +187,14 @@ def _layer_costs(
                 bound=BOUNDS[int(terms.timings.bound[i, column])],
                 energy_j=energy,
                 traffic_bytes={field: values[i] for field, values in moved.items()},
-                memory_bytes=_working_set(layer),
+                memory_bytes=working_set(layer),
                 area_m2=used * area_m2[name],
             )
         )
     return tuple(costs)
 
 
-def _working_set(layer: Layer) -> int:
+def working_set(layer: Layer) -> int:
     """Bytes of a layer's int8 weights, int32 biases, int8 inputs and output."""
     biases = ACCUMULATOR_BYTES * layer.groups * layer.n if layer.has_bias else 0
     weights = 0 if layer.kind == "matmul" else layer.weights  # of a product of activations both operands are inputs

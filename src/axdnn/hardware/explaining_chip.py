@@ -29,7 +29,7 @@ def explain_chip(
         multipliers: name -> multiplier with figures.
         exact: figures of the exact circuits, as given to `estimate`.
     """
-    own = _own(chip)
+    own = chip_inputs(chip)
     area = report.area_breakdown_m2
     products, rest = _pods(report, chip, multipliers, exact)
     elements = "rows * columns"
@@ -53,11 +53,12 @@ def explain_chip(
                   "+ backing_bytes * backing_m2_b", {"built": built, **_pick(own, *memories)}),
         Explained("area: interconnect", area["interconnect"], "m2", f"ports * {bits} * interconnect_m2_bit",
                   {"ports": ports, **common, **_pick(own, "interconnect_m2_bit")}),
-        *_memory(report, network),
+        *explain_memory(report, network),
     )  # fmt: skip
 
 
-def _own(chip: Accelerator) -> dict[str, Input]:
+def chip_inputs(chip: Accelerator) -> dict[str, Input]:
+    """Every number of a chip's file with its source, by field."""
     found = {}
     for p in (*PARAMETERS, *OPTIONAL):
         value = getattr(chip, p.field)
@@ -91,7 +92,8 @@ def _pods(
     return products, rest
 
 
-def _memory(report: CostReport, network: Network) -> tuple[Explained, ...]:
+def explain_memory(report: CostReport, network: Network) -> tuple[Explained, ...]:
+    """Explain the memory of weights, biases and activations; arguments as of `explain_chip`."""
     found, peak = report.memory_breakdown_bytes, layer_arrays(network).peak_activation_bytes
     biases = sum(layer.groups * layer.n for layer in network.layers if layer.has_bias)
     return (

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from axdnn.hardware.accelerator import accelerator_faults, list_accelerators, load_accelerator, parse_accelerator
+from axdnn.hardware.accelerator import (
+    Accelerator,
+    accelerator_faults,
+    list_accelerators,
+    load_accelerator,
+    parse_accelerator,
+)
+from axdnn.hardware.banks import bank_faults, list_banks, parse_bank, shipped_bank_text
 from axdnn.hardware.design_files import is_path, read_text, read_yaml
 from axdnn.hardware.imc import imc_chip_faults, list_imc_chips, load_imc_chip, parse_imc_chip
 from axdnn.hardware.interface import Machine
 from axdnn.hardware.systems import list_systems, parse_system, shipped_system_text, system_faults
-from axdnn.records import unknown_name
+from axdnn.records import InvalidInputError, unknown_name
 
 KINDS: dict[str, Callable[[], list[str]]] = {
     "systolic": list_accelerators,
+    "bank": list_banks,
     "in memory": list_imc_chips,
     "system": list_systems,
 }
@@ -39,6 +47,8 @@ def load_machine(name_or_path: str | os.PathLike[str]) -> Machine:
         kind = _kind(content)
         if kind == "system":
             return parse_system(content, text, load_machine)
+        if kind == "bank":
+            return parse_bank(content, text, _load_systolic)
         return parse_imc_chip(content, text) if kind else parse_accelerator(content, text)
     machines = list_machines()
     if text not in machines:
@@ -46,6 +56,8 @@ def load_machine(name_or_path: str | os.PathLike[str]) -> Machine:
         raise unknown_name("accelerator", text, machines, how)
     if machines[text] == "system":
         return parse_system(shipped_system_text(text), f"{text}.yaml", load_machine)
+    if machines[text] == "bank":
+        return parse_bank(shipped_bank_text(text), f"{text}.yaml", _load_systolic)
     return load_imc_chip(text) if machines[text] == "in memory" else load_accelerator(text)
 
 
@@ -60,6 +72,8 @@ def machine_faults(path: str | os.PathLike[str]) -> list[str]:
     kind = _kind(content)
     if kind == "system":
         return system_faults(content, text, load_machine)
+    if kind == "bank":
+        return bank_faults(content, text, _load_systolic)
     return imc_chip_faults(content, text) if kind else accelerator_faults(content, text)
 
 
@@ -67,3 +81,14 @@ def _kind(content: str) -> str:
     """The `kind` of a file; "" for systolic arrays, whose files have none."""
     data, _ = read_yaml(content, "")  # of a text that is no YAML, the reader of systolic arrays says what is wrong
     return str(data["kind"]) if isinstance(data, dict) and "kind" in data else ""
+
+
+def _load_systolic(name_or_path: str) -> Accelerator:
+    """A systolic chip for a bank; its kind is looked at before it is read, for a bank may name itself."""
+    if is_path(name_or_path):
+        kind = _kind(read_text(name_or_path, "accelerator"))
+    else:
+        kind = list_machines().get(name_or_path, "")
+    if kind not in ("", "systolic"):
+        raise InvalidInputError(f"must be a systolic design, but {name_or_path!r} is of kind {kind!r}")
+    return load_accelerator(name_or_path)

@@ -103,7 +103,12 @@ def _uj(joules: float) -> str:
 
 def sources(chip: Accelerator, kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> dict[str, str]:
     """Every parameter's value, unit and source, multipliers included."""
-    result = dict(chip.sources)
+    return {**chip.sources, **figure_sources(kinds, exact)}
+
+
+def figure_sources(kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> dict[str, str]:
+    """Figures of the exact circuits and of the multipliers in use, with their sources."""
+    result = {}
     for coding in ("signed", "unsigned"):
         figures = exact[coding]
         result[f"exact.{coding}"] = f"{figures.power_w:g} W, {figures.area_m2:g} m2; {figures.source}"

@@ -109,10 +109,10 @@ OPTIONAL = (
 def key_faults(data: Mapping[str, Any], where: str) -> list[str]:
     """Say which sections and keys are missing, unknown or no mappings."""
     wanted, optional = _by_section(PARAMETERS), _by_section(OPTIONAL)
-    faults = _level_faults(data, ["name", "description", *wanted], [], where, "")
+    faults = level_faults(data, ["name", "description", *wanted], [], where, "")
     for section, keys in wanted.items():
         if isinstance(data.get(section), Mapping):
-            faults += _level_faults(data[section], keys, optional.get(section, []), where, f"{section}.")
+            faults += level_faults(data[section], keys, optional.get(section, []), where, f"{section}.")
         elif section in data:
             faults.append(f"{where}: `{section}` must be a mapping with keys {', '.join(keys)}")
     return faults
@@ -126,7 +126,8 @@ def _by_section(parameters: tuple[Parameter, ...]) -> dict[str, list[str]]:
     return sections
 
 
-def _level_faults(data: Mapping[str, Any], keys: list[str], optional: list[str], where: str, prefix: str) -> list[str]:
+def level_faults(data: Mapping[str, Any], keys: list[str], optional: list[str], where: str, prefix: str) -> list[str]:
+    """Say which keys of a mapping are missing or unknown; `prefix` is the path to it."""
     allowed = [*keys, *optional]
     missing = [
         f"{where}: `{prefix}{key}` is missing; required here: {', '.join(keys)}" for key in keys if key not in data

@@ -189,17 +189,17 @@ def port_bytes(layers: LayerArrays, moved: Traffic, t: Tiling, operations: Ints,
 
 def memory_bytes(network: Network, terms: LayerTerms, chip: Accelerator) -> dict[str, int]:
     """Footprint of the network: int8 weights, int32 biases, peak of live activations, live partial sums."""
-    a = terms.layers
-    across, stream = (a.m, a.n) if chip.dataflow == "is" else (a.n, a.m)
-    sums = (
-        ACCUMULATOR_BYTES
-        * np.minimum(stream, strip_rows(chip))
-        * np.minimum(a.groups * across, chip.columns * chip.pods)
-    )
     biases = sum(layer.groups * layer.n for layer in network.layers if layer.has_bias)
     return {
         "weights": network.weights,
         "biases": ACCUMULATOR_BYTES * biases,
         "activations": terms.layers.peak_activation_bytes,
-        "partial_sums": int(sums.max()),
+        "partial_sums": int(partial_sum_bytes(terms.layers, chip).max()),
     }
+
+
+def partial_sum_bytes(layers: LayerArrays, chip: Accelerator) -> Ints:
+    """Bytes of each layer's partial sums that live at once: a strip's rows of all pods' columns; `(L,)`."""
+    across, stream = (layers.m, layers.n) if chip.dataflow == "is" else (layers.n, layers.m)
+    columns = np.minimum(layers.groups * across, chip.columns * chip.pods)
+    return np.asarray(ACCUMULATOR_BYTES * np.minimum(stream, strip_rows(chip)) * columns)

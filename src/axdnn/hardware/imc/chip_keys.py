@@ -101,7 +101,8 @@ def read_chip(data: Any) -> tuple[dict[str, Any], dict[str, str], list[str]]:
             faults.append(f"`{label}` must be a text, but got {fields[label]!r}")
     fields["kind"] = data.get("kind")
     if fields["kind"] not in KINDS:
-        return fields, sources, [*faults, f"`kind` must be one of {', '.join(KINDS)}, but got {fields['kind']!r}"]
+        said = f"`kind` must be one of {', '.join(KINDS)} (in memory), bank or system, but got {fields['kind']!r}"
+        return fields, sources, [*faults, said]
     keys = keys_of(fields["kind"])
     faults += _unknown(data, keys)
     for key in keys:

@@ -106,10 +106,10 @@ def _cores(given: Any, where: str, load_core: LoadCore) -> tuple[dict[str, Core]
         except AxdnnError as error:
             faults.append(f"{where}: `cores.{name}`: {error}")
             continue
-        if isinstance(core, SystemChip):
-            faults.append(f"{where}: `cores.{name}` must be a systolic or in-memory design, but {design!r} is a system")
-        else:
+        if isinstance(core, Core):
             cores[str(name)] = core
+        else:
+            faults.append(f"{where}: `cores.{name}` must be a systolic or in-memory design, but {design!r} is neither")
     return cores, faults
 
 
