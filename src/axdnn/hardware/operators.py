@@ -60,10 +60,10 @@ def priced_operators(network: Network, chip: Accelerator) -> tuple[OperatorCost,
 
 def operator_notes(operators: Sequence[ExactOperator]) -> tuple[str, ...]:
     """Say which operators of a network have no counts."""
-    unknown = sum(not o.is_counted for o in operators)
+    unknown = [o.operator for o in operators if not o.is_counted]
     if not unknown:
         return ()
     return (
-        f"{unknown} exact operators have no counts, so they are priced at 0: the network was saved before operators "
-        "were counted; capture it again",
+        f"{len(unknown)} exact operators have no counts, so they are priced at 0: {', '.join(sorted(set(unknown)))}; "
+        "an ONNX operator without a rule, or a network saved before operators were counted: capture that again",
     )
