@@ -30,7 +30,7 @@ _CHAIN["evaluation"] = {*_CHAIN["importance"], "importance", "robustness"}
 _CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["evaluation"], "evaluation", "retraining"}
 _CHAIN["export"] = {*_CHAIN["layers"], "layers"}
 _CHAIN["data"] = {"records"}
-_CHAIN["models"] = {"records", "data"}
+_CHAIN["models"] = {*_CHAIN["quant"], "quant", "data"}
 _CHAIN["methods"] = {*_CHAIN["generation"], "generation", "search", "export", "report", "data", "models"}
 _CHAIN["testing"] = {*_CHAIN["methods"], "methods"}
 _CHAIN["benchmark"] = {*_CHAIN["methods"], "methods"}

@@ -21,6 +21,10 @@ ENUMERATED = (
     ("banks of arrays: area, static power, which array runs a layer", "one-pod chips; enumeration of all routings", "1e-9",
      "energy of the network between memories and arrays (not priced)"),
     ("operator counts", "literal algorithms; torch's own calls on 4 networks", "0", "border windows of padded pools"),
+    (
+        "operator counts of ONNX files", "the captured torch model, 7 exported networks", "0",
+        "what an exporter writes out counts as its parts",
+    ),
     ("vector unit", "a scalar walk (no hardware)", "1 cycle", "absolute energy of softmax and norms (0.1 to 5 x)"),
     ("in-memory counts", "a literal loop", "0", "-"),
     ("bit-true sums in memory", "the integer product, with lossless converters", "0", "wire resistance, drift"),

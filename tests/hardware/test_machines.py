@@ -35,6 +35,13 @@ class TestApproximate(MachineLaws):
         return {name: load_multiplier(name) for name in ("mul8s_1L2N", "mul8s_1KV6")}
 
 
+class TestOperatorsIncluded(TestApproximate):
+    """Operators in the totals."""
+
+    def options(self):
+        return {"operators": "included"}
+
+
 def test_one_network_with_several_assignments(multipliers):
     chip, network = load_accelerator("tpu_v4"), law_network()
     choices = [Assignment(multipliers=dict.fromkeys(network.layer_names, n)) for n in ("mul8s_1KV6", "mul8s_1L2N")]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from axdnn.records import Network
 
 READINGS = ("buildable", "ideal")
+OPERATORS = ("apart", "included")
 COST_MODELS = ("streaming", "paper_literal")
 
 
@@ -58,6 +59,9 @@ def estimate(
     ),
     delay_limits_clock: bool = typer.Option(
         False, help="Lower the clock where a multiplier is slower than the exact one; default: the clock stays."
+    ),
+    operators: str | None = typer.Option(
+        None, help="apart (operators that are no layers stand beside the totals; default) or included in them."
     ),
     batch: int = typer.Option(1, min=1, help="Inferences computed together; every figure is of all of them."),
     weights: Path | None = typer.Option(None, help=f"{WEIGHTS_HELP} A price needs none."),
@@ -95,6 +99,7 @@ def estimate(
         "--model": model, "--accelerator": accelerator, "--data": data, "--multiplier": multiplier,
         "--assignment": assignment, "--reading": reading, "--weights": weights, "--mean": mean, "--std": std,
         "--sweep": sweep or None, "--output": output, "--explain": explain, "--voltage": voltage,
+        "--operators": operators,
     }  # fmt: skip
     of_array = {"--dataflow": dataflow, "--array": array, "--timing": timing, "--sram-kb": sram_kb, "--pods": pods}
     if gemm_csv is not None or topology_csv is not None:
@@ -113,11 +118,18 @@ def estimate(
     if (sweep or explain) and cost_model != "streaming":
         raise InvalidInputError(f"--sweep and --explain are for --cost-model streaming, but got {cost_model}")
     if sweep:
-        _without({"--assignment": assignment, "--reading": reading, "--explain": explain}, "--sweep")
+        inapt = {"--assignment": assignment, "--reading": reading, "--explain": explain, "--operators": operators}
+        _without(inapt, "--sweep")
+    if explain is not None:
+        _without({"--operators": operators}, "--explain, whose figures are those of layers")
     if cost_model not in COST_MODELS:
         raise unknown_name("cost model", cost_model, COST_MODELS)
     if reading is not None and reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
+    if operators is not None and operators not in OPERATORS:
+        raise unknown_name("place of operators", operators, OPERATORS)
+    if operators is not None and cost_model != "streaming":
+        raise InvalidInputError(f"--operators is for --cost-model streaming, but got {cost_model}, which prices none")
     if reading is not None and cost_model != "streaming":
         raise InvalidInputError(f"--reading is for --cost-model streaming, but got {cost_model}, which has one reading")
     if batch != 1 and cost_model != "streaming":
@@ -135,6 +147,7 @@ def estimate(
         else:
             of_pods |= {"--multiplier": multiplier, "--assignment": assignment}
             _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
+        _without({"--operators": operators}, f"--accelerator {chip.name}, whose cost model prices layers alone")
         if cost_model != "streaming":
             raise InvalidInputError(
                 f"--cost-model must be left out beside --accelerator {chip.name}, which has its own"
@@ -185,7 +198,8 @@ def estimate(
         report = priced
     elif cost_model == "streaming":
         report = price(network, chosen, chip, multipliers=wired, reading=reading or "buildable",  # type: ignore[arg-type]
-                       batch=batch, delay_limits_clock=delay_limits_clock)  # fmt: skip
+                       batch=batch, delay_limits_clock=delay_limits_clock,
+                       operators=operators or "apart")  # type: ignore[arg-type]  # fmt: skip
     else:
         report = paper_literal(network, chosen, chip, multipliers=wired)
     if format is EstimateFormat.json:

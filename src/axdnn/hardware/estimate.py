@@ -17,7 +17,7 @@ from axdnn.hardware.components import (
     require_figures,
 )
 from axdnn.hardware.notes import notes, sources
-from axdnn.hardware.operators import operator_notes, priced_operators
+from axdnn.hardware.operators import operator_notes, priced_operators, totals_note
 from axdnn.hardware.row_mapping import term_counts
 from axdnn.hardware.skipping import thinned
 from axdnn.hardware.streaming import BOUNDS, MODEL, LayerTerms, layer_terms, memory_bytes
@@ -33,6 +33,7 @@ from axdnn.records import (
     LayerCost,
     Multiplier,
     Network,
+    Operators,
     Reading,
     unknown_name,
 )
@@ -48,6 +49,7 @@ def estimate(
     exact: Mapping[Coding, Figures] | None = None,
     batch: int = 1,
     delay_limits_clock: bool = False,
+    operators: Operators = "apart",
 ) -> CostReport:
     """Energy, latency, memory and area of one batch of inferences, `streaming` model.
 
@@ -64,16 +66,18 @@ def estimate(
         batch: inferences computed together; all figures are of the batch.
         delay_limits_clock: whether a circuit slower than the exact one of its signedness lowers the chip's clock, as if
             the exact one just met the period; faster ones never raise it.
+        operators: where operators go that are no multiply-accumulate layers. `apart`: they stand beside the totals.
+            `included`: energy and latency contain them, with static energy of the chip for the time of their passes.
+            The choice of pods does not look at them.
 
     Raises:
         UnknownNameError: unknown accelerator, layer or multiplier.
         InvalidInputError: a layer without multiplier, a multiplier without figures, more kinds than pods, or a pod
             allocation that does not fit.
-
-    Operators that are no multiply-accumulate layers are priced apart (`operators`), outside the totals.
     """
-    if reading not in get_args(Reading):
-        raise InvalidInputError(f"`reading` must be one of {', '.join(get_args(Reading))}, but got {reading!r}")
+    for name, value, known in (("reading", reading, get_args(Reading)), ("operators", operators, get_args(Operators))):
+        if value not in known:
+            raise InvalidInputError(f"`{name}` must be one of {', '.join(known)}, but got {value!r}")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     kinds = kinds_in_use(network, assignment, multipliers)
     network = batched(thinned(network, assignment), batch)
@@ -89,7 +93,15 @@ def estimate(
         build = buildable(network, assignment, kinds, chip, terms, reference)
     layers = _layer_costs(network, assignment, kinds, chip, reference, terms, build)
     memory = memory_bytes(network, terms, chip)
-    operators = priced_operators(network, chip)
+    included = operators == "included"
+    static_w = build.static_w if included else None
+    priced = priced_operators(network, chip, static_w)
+    operator_j = sum(operator.total_energy_j for operator in priced)
+    operator_s = sum(operator.latency_s for operator in priced)
+    said = notes(
+        reading, layers, kinds, reference, chip, _exact_rows_j(network, chip), delay_limits_clock,
+        totals_note(priced, static_w), operator_j if included else 0.0,
+    )  # fmt: skip
     return CostReport(
         network=network.name,
         accelerator=chip.name,
@@ -98,21 +110,19 @@ def estimate(
         reading=reading,
         layers=layers,
         pods=build.pods,
-        energy_j=sum(layer.total_energy_j for layer in layers),
-        latency_s=sum(layer.latency_s for layer in layers),
+        energy_j=sum(layer.total_energy_j for layer in layers) + (operator_j if included else 0.0),
+        latency_s=sum(layer.latency_s for layer in layers) + (operator_s if included else 0.0),
         memory_bytes=sum(memory.values()),
         area_m2=sum(build.area_m2.values()),
         multiplier_energy_j=sum(layer.energy_j["multiplier"] for layer in layers),
         area_breakdown_m2=build.area_m2,
         memory_breakdown_bytes=memory,
-        notes=(
-            *notes(reading, layers, kinds, reference, chip, _exact_rows_j(network, chip), delay_limits_clock),
-            *operator_notes(network.exact_operators),
-        ),
+        notes=(*said, *operator_notes(network.exact_operators)),
         sources={**sources(chip, kinds, reference), **vector_sources(chip)},
-        operators=operators,
-        operator_energy_j=sum(operator.total_energy_j for operator in operators),
-        operator_latency_s=sum(operator.latency_s for operator in operators),
+        operators=priced,
+        operator_energy_j=operator_j,
+        operator_latency_s=operator_s,
+        operators_included=included,
     )
 
 

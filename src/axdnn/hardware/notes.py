@@ -20,13 +20,11 @@ READINGS: dict[Reading, str] = {
         "lost parallelism, static energy of the waiting pods and area are charged"
     ),
 }
-ASSUMPTIONS = (
+PRICED = (
     "priced: multiply-accumulate layers at batch 1, layers one after the other, each from a cold start (weights read "
-    "from DRAM every inference, no prefetch across layers). Not priced: instruction fetch, DRAM refresh, host link",
-    "operators that are no multiply-accumulate layers (pooling, additions, normalisation, softmax, activation "
-    "functions, moves) and requantisation are priced apart, in `operators`, and are not part of the totals of energy "
-    "and latency: fused ones stream behind the array, the others are passes of the vector unit; at the shapes of the "
-    "whole network where neurons are skipped; without static energy",
+    "from DRAM every inference, no prefetch across layers). Not priced: instruction fetch, DRAM refresh, host link"
+)
+ASSUMPTIONS = (
     "all static terms (leakage densities, clock fraction) and the butterfly's area are labelled assumptions in "
     "`sources`; a change of a factor 3 either way is within their range",
     "chunks of one weight tile on several pods get their weights by multicast: read from the buffer once a strip",
@@ -40,12 +38,15 @@ def notes(
     exact: Mapping[Coding, Figures],
     chip: Accelerator,
     exact_rows_j: Sequence[float],
-    delay_limits_clock: bool = False,
+    delay_limits_clock: bool,
+    operators: str,
+    operator_j: float,
 ) -> tuple[str, ...]:
     """Notes of a report, with the sensitivity of the multipliers' energy.
 
     `exact_rows_j` is the part of each layer's multiplier energy that exact rows spend; `delay_limits_clock` whether
-    `chip` has a clock that the slowest kind allows.
+    `chip` has a clock that the slowest kind allows; `operators` what is said of operators that are no layers, and
+    `operator_j` their part of the total.
     """
     slow = [name for name, m in kinds.items() if require_figures(m).delay_s > exact[m.coding].delay_s * SLACK]
     charged = (
@@ -57,8 +58,8 @@ def notes(
     packed = "several a tile where they fit" if chip.pack_groups else "one group a tile, not packed"
     groups = f"grouped and depthwise convolutions run as independent products, {packed}"
     rows = (_rows(chip),) if chip.exact_rows else ()
-    said = sensitivity(layers, kinds, exact, exact_rows_j)
-    return (READINGS[reading], said, *rows, *delay, groups, *ASSUMPTIONS)
+    said = sensitivity(layers, kinds, exact, exact_rows_j, operator_j)
+    return (READINGS[reading], said, *rows, *delay, groups, PRICED, operators, *ASSUMPTIONS)
 
 
 def _rows(chip: Accelerator) -> str:
@@ -77,8 +78,12 @@ def sensitivity(
     kinds: Mapping[str, Multiplier],
     exact: Mapping[Coding, Figures],
     exact_rows_j: Sequence[float],
+    operator_j: float,
 ) -> str:
-    """How the multipliers' energy changes with the reference circuit, and with +-50 % on approximate circuits."""
+    """How the multipliers' energy changes with the reference circuit, and with +-50 % on approximate circuits.
+
+    The total is that of the layers and of `operator_j`.
+    """
     to_signed = {c: exact[c].power_w / exact["signed"].power_w for c in exact}
     headline = signed = approximate = 0.0
     for layer, kept in zip(layers, exact_rows_j, strict=True):
@@ -86,7 +91,7 @@ def sensitivity(
         headline += joules
         signed += joules * to_signed[multiplier.coding]
         approximate += 0.0 if multiplier.is_exact else joules - kept
-    total = sum(layer.total_energy_j for layer in layers)
+    total = sum(layer.total_energy_j for layer in layers) + operator_j
     low, high = headline - approximate / 2, headline + approximate / 2
     return (
         f"sensitivity: multiplier energy {_uj(headline)} µJ relative to the exact circuit of the same signedness; "

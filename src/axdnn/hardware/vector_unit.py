@@ -32,7 +32,7 @@ BITS: dict[OperatorKind, int] = {
     "reduction": 32, "other": 32,
 }  # fmt: skip
 """Width of the operations of a kind, assumption: codes in 8 bits, sums of a window in 16, real values in 32."""
-COMPARED = ("max_pool", "amax", "maximum", "minimum")
+COMPARED = ("max_pool", "amax", "amin", "argmax", "argmin", "maximum", "minimum")
 """Operators that compare codes, in 8 bits whatever their kind."""
 HOMES = ("buffer", "backing", "dram")
 SUMS_J: dict[int, float] = {8: 0.03 / 0.1, 16: (0.4 + 1.1) / 2 / 0.1, 32: (0.9 + 3.7) / 2 / 0.1}

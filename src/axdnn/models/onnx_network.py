@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 
 from axdnn.models.onnx_layers import is_layer, layer_of, weight_of
+from axdnn.models.onnx_operators import exact_operator
 from axdnn.models.onnx_reading import OnnxGraph, read_onnx
-from axdnn.records import ExactOperator, InvalidInputError, Layer, Network
+from axdnn.records import InvalidInputError, Layer, Network
 
 MOVES = (
     "Cast", "Clip", "DequantizeLinear", "Dropout", "Flatten", "Identity", "QuantizeLinear", "Relu", "Reshape",
     "Squeeze", "Transpose", "Unsqueeze",
 )  # fmt: skip
 """Operators that leave their result where their input was."""
-REASON = "no product of a layer: computed exactly"
 
 
 def network_from_onnx(path: str | os.PathLike[str]) -> Network:
@@ -27,7 +27,8 @@ def network_from_onnx(path: str | os.PathLike[str]) -> Network:
 
     Layers are Conv, ConvTranspose, Gemm and MatMul and their integer forms. They are named by their weights where these
     are called `NAME.weight`, else by the node's path. An addition or batch norm that alone follows a layer and adds
-    constants is its bias. Layers of one name, weights and attributes are calls of one layer.
+    constants is its bias. Layers of one name, weights and attributes are calls of one layer. Other operators are
+    counted as those of captured networks, see `onnx_operators.py`; one without a rule has no counts.
 
     Args:
         path: of the file. The first axis of its inputs is the batch and becomes 1; the others must be fixed.
@@ -55,7 +56,7 @@ def network_from_onnx(path: str | os.PathLike[str]) -> Network:
         names[node.output[0]] = name
     inside = {bias.output[0] for bias in absorbed.values()}
     exact = tuple(
-        ExactOperator(name=node.name or node.output[0], operator=node.op_type, reason=REASON)
+        exact_operator(graph, node)
         for node in graph.nodes
         if node.output[0] not in names and node.output[0] not in inside
     )

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
 from axdnn.models.onnx_shapes import inferred, shapes_of
 from axdnn.records import InvalidInputError, MissingPackageError, UnsupportedOperatorError
 
 Shape = tuple[int, ...]
 STANDARD_DOMAINS = ("", "ai.onnx")
 STATIC = ("Shape", "Size")  # known once the shapes are
+FEW = 8
+"""Constants of at most so many values are read: axes, exponents."""
+HELD = ("value", "value_float", "value_floats", "value_int", "value_ints")  # numbers of a Constant
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class OnnxGraph:
         inputs, outputs: names.
         uses: how many nodes and outputs read a value.
         contents: a hash of each stored tensor that is in the file.
+        numbers: values of stored tensors of at most `FEW`.
+        opset: version of the operators.
     """
 
     nodes: tuple[Any, ...]
@@ -38,6 +45,8 @@ class OnnxGraph:
     outputs: tuple[str, ...]
     uses: Counter[str]
     contents: dict[str, str]
+    numbers: dict[str, tuple[float, ...]]
+    opset: int
 
     def shape(self, value: str, node: Any) -> Shape:
         """Return the shape of a value that a node has.
@@ -99,7 +108,26 @@ def read_onnx(path: str | os.PathLike[str]) -> OnnxGraph:
     outputs = tuple(value.name for value in graph.output)
     uses = Counter(name for node in nodes for name in node.input) + Counter(outputs)
     contents = {tensor.name: _hash(tensor) for tensor in graph.initializer if not tensor.external_data}
-    return OnnxGraph(nodes, shapes, constants, inputs, outputs, uses, contents)
+    opset = max(one.version for one in model.opset_import if one.domain in STANDARD_DOMAINS)
+    return OnnxGraph(nodes, shapes, constants, inputs, outputs, uses, contents, _numbers(graph), opset)
+
+
+def _numbers(graph: Any) -> dict[str, tuple[float, ...]]:
+    """Values of small constants, also of those that nodes hold."""
+    from onnx import helper, numpy_helper
+
+    found: dict[str, Any] = {t.name: t for t in graph.initializer if not t.external_data}
+    for node in graph.node:
+        held = [a for a in node.attribute if node.op_type == "Constant" and a.name in HELD]
+        found |= {name: helper.get_attribute_value(a) for a in held for name in node.output}
+    few = {}
+    for name, value in found.items():
+        if hasattr(value, "dims") and (math.prod(value.dims) > FEW or value.data_type == value.STRING):
+            continue
+        array = np.ravel(numpy_helper.to_array(value) if hasattr(value, "dims") else value)
+        if 0 < array.size <= FEW:
+            few[name] = tuple(float(number) for number in array)
+    return few
 
 
 def _hash(tensor: Any) -> str:

@@ -10,13 +10,16 @@ from axdnn.records import InvalidInputError
 
 SMALL = 1024
 """Constants of at most so many values may be part of a shape."""
+SAME_SHAPE = ("GroupNormalization",)
+"""Operators whose result has the shape of their input, which ONNX's inference does not know."""
 
 
 def inferred(model: Any, where: str) -> Any:
     """Return the graph of a model with inferred shapes, what shapes determine replaced by constants.
 
-    ONNX's own inference does not follow all arithmetic of shapes (a division, say), so what depends on known shapes and
-    small constants alone is computed, and shapes are inferred again until nothing new is found.
+    ONNX's own inference does not follow all arithmetic of shapes (a division, say) and none of widths of padding, so
+    what depends on known shapes and small constants alone is computed, and shapes are inferred again until nothing new
+    is found.
 
     Raises:
         InvalidInputError: shapes do not fit together.
@@ -28,10 +31,14 @@ def inferred(model: Any, where: str) -> Any:
             found = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         except Exception as error:  # InferenceError and what onnx's checks raise
             raise InvalidInputError(f"{where}: the shapes do not fit together for a batch of one: {error}") from error
-        computed = _computed(found, shapes_of(found.graph))
-        if not computed:
+        shapes = shapes_of(found.graph)
+        computed = _computed(found, shapes)
+        if computed:
+            model = _replaced(found, computed)
+        elif _completed(found.graph, shapes):
+            model = found
+        else:
             return found.graph
-        model = _replaced(found, computed)
 
 
 def shapes_of(graph: Any) -> dict[str, tuple[int, ...]]:
@@ -45,7 +52,7 @@ def shapes_of(graph: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _computed(model: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Values that follow from known shapes and small constants, by name; empty if none comes from a shape."""
+    """Values that follow from known shapes and small constants, by name; empty if no shape is read or filled."""
     from onnx import helper, numpy_helper, reference
 
     small = [tensor for tensor in model.graph.initializer if _size(tensor.dims) <= SMALL and not tensor.external_data]
@@ -61,7 +68,7 @@ def _computed(model: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         else:
             continue
         known.update(node.output)
-    if not from_shapes:
+    if not from_shapes and not any(node.op_type == "ConstantOfShape" for node in nodes):
         return {}
     outputs = [helper.make_empty_tensor_value_info(name) for node in nodes for name in node.output if name]
     graph = helper.make_graph(nodes, "shapes", [], outputs, small)
@@ -77,6 +84,20 @@ def _shape_node(node: Any, shape: tuple[int, ...]) -> Any:
     part = np.array(shape[ends.get("start", 0) : ends.get("end", len(shape))], dtype=np.int64)
     value = part if node.op_type == "Shape" else np.array(_size(shape), dtype=np.int64)
     return helper.make_node("Constant", [], list(node.output), value=numpy_helper.from_array(value))
+
+
+def _completed(graph: Any, shapes: dict[str, tuple[int, ...]]) -> bool:
+    """Write the shapes of results of `SAME_SHAPE` into the graph; return whether any was missing."""
+    values = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
+    missing = [
+        node
+        for node in graph.node
+        if node.op_type in SAME_SHAPE and node.input[0] in shapes and node.output[0] not in shapes
+    ]
+    for node in missing:
+        value = values.get(node.output[0]) or graph.value_info.add(name=node.output[0])
+        value.type.CopyFrom(values[node.input[0]].type)
+    return bool(missing)
 
 
 def _replaced(model: Any, computed: dict[str, Any]) -> Any:

@@ -1,7 +1,6 @@
 """How many scalar operations the operators cost that multiply with no circuit of the library, one inference each.
 
-Literal counts of the textbook algorithms: a sum of n values is n additions (the accumulator starts at 0), the largest
-of n is n - 1 comparisons, a mean is a sum and one multiplication. Operations are counted for every value, those on the
+Literal counts of the textbook algorithms (`operator_work.py`). Operations are counted for every value, those on the
 zeros around a padded window included. A function of one value is one look-up in a table of 256 codes, as the integer
 network computes it. Sigmoid and hyperbolic tangent of a gate are one transcendental each. A view (reshape, expansion,
 slice) moves nothing, neither does a permutation of axes of one value; other permutations are copies.
@@ -15,6 +14,19 @@ from typing import Any, NamedTuple
 
 from axdnn.quant.graph import Node
 from axdnn.quant.moves import Expand, Permute, Reshape, Select
+from axdnn.quant.operator_work import (
+    VIEW,
+    Work,
+    avg_pool_work,
+    largest_work,
+    max_pool_work,
+    mean_work,
+    norm_work,
+    permutation_work,
+    rms_norm_work,
+    softmax_work,
+    sum_work,
+)
 from axdnn.records import ExactOperator, OperatorKind
 
 Shape = tuple[int, ...]
@@ -43,15 +55,6 @@ class Case(NamedTuple):
     def constants(self) -> dict[str, Any]:
         """Constants of a `function` node."""
         return dict(self.attrs["apply"].constants)
-
-
-class Work(NamedTuple):
-    """What a rule says: kind, operations, transcendental ones, and words where these are not those of the shapes."""
-
-    kind: OperatorKind
-    operations: int = 0
-    transcendental: int = 0
-    words: tuple[int, int] | None = None
 
 
 def exact_operator(node: Node, inputs: Sequence[Shape], output: Shape, reason: str) -> ExactOperator:
@@ -95,53 +98,42 @@ def _combine(c: Case) -> Work:
     return Work("elementwise", (1 + factors) * c.results)
 
 
-def _max_pool(c: Case) -> Work:
-    return Work("pooling", (math.prod(c.attrs["kernel"]) - 1) * c.results)
-
-
 def _avg_pool(c: Case) -> Work:
     whole = c.attrs.get("whole")
     window = c.inputs[0][-2:] if whole else c.attrs.get("kernel") or c.constants["kernel_size"]
-    return Work("pooling", (math.prod(window) + 1) * c.results)
+    return avg_pool_work(math.prod(window), c.results)
 
 
 def _softmax(c: Case) -> Work:
-    """Largest, difference, exponential, sum; then one division a row and a product, or a logarithm and a difference."""
-    rows = c.values // c.inputs[0][c.constants["dim"]]
-    return Work("softmax", 4 * c.values - rows, c.values + rows)
+    return softmax_work(c.values, c.values // c.inputs[0][c.constants["dim"]])
 
 
 def _attention_weights(c: Case) -> Work:
     """Scaling, causal selection and mask before a softmax over the last axis."""
-    rows = c.values // c.inputs[0][-1]
     before = (c.constants["scale"] != 1) + bool(c.constants["causal"]) + ("mask" in c.constants)
-    return Work("softmax", (4 + before) * c.values - rows, c.values + rows)
+    return softmax_work(c.values, c.values // c.inputs[0][-1], before)
 
 
 def _norm(c: Case) -> Work:
-    """Sum, difference, square, sum, product with the inverse deviation, weight, bias; a row: mean, variance, eps."""
     held = c.constants
     sizes = held.get("normalized_shape")
     rows = c.values // math.prod(sizes) if sizes else c.inputs[0][0] * held["num_groups"]
-    steps = 5 + ("weight" in held) + ("bias" in held)
-    return Work("normalisation", steps * c.values + 3 * rows, rows)
+    return norm_work(c.values, rows, ("weight" in held) + ("bias" in held))
 
 
 def _rms_norm(c: Case) -> Work:
-    """Square, sum, product with the inverse root, weight; a row: mean, eps."""
     rows = c.values // math.prod(c.constants["normalized_shape"])
-    return Work("normalisation", (3 + ("weight" in c.constants)) * c.values + 2 * rows, rows)
+    return rms_norm_work(c.values, rows, int("weight" in c.constants))
 
 
 def _reshape(c: Case) -> Work:
     move = c.attrs["apply"]
-    view = isinstance(move, Reshape | Expand)
     if isinstance(move, Permute):
-        real = [axis for axis in move.order if c.inputs[0][axis] != 1]
-        view = real == sorted(real)
-    elif isinstance(move, Select):
+        return permutation_work(c.inputs[0], move.order)
+    view = isinstance(move, Reshape | Expand)
+    if isinstance(move, Select):
         view = move.part is not None or move.operator.partition(".")[0] in SLICES
-    return Work("movement", words=(0, 0) if view else None)
+    return VIEW if view else Work("movement")
 
 
 RULES: dict[str, Callable[[Case], Work]] = {
@@ -155,12 +147,12 @@ RULES: dict[str, Callable[[Case], Work]] = {
     "combine": _combine,
     "affine": _affine,
     "batch_norm": _affine,
-    "max_pool2d": _max_pool,
+    "max_pool2d": lambda c: max_pool_work(math.prod(c.attrs["kernel"]), c.results),
     "avg_pool2d": _avg_pool,
     "avg_pool3d": _avg_pool,
-    "mean": lambda c: Work("reduction", c.values + c.results),
-    "sum": lambda c: Work("reduction", c.values),
-    "amax": lambda c: Work("reduction", c.values - c.results),
+    "mean": lambda c: mean_work(c.values, c.results),
+    "sum": lambda c: sum_work(c.values),
+    "amax": lambda c: largest_work(c.values, c.results),
     "softmax": _softmax,
     "log_softmax": _softmax,
     "attention_weights": _attention_weights,

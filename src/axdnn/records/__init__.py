@@ -12,7 +12,7 @@ from axdnn.records.codec import (
     to_json,
     write_atomic,
 )
-from axdnn.records.cost import CostReport, LayerCost, OperatorCost, Reading
+from axdnn.records.cost import CostReport, LayerCost, OperatorCost, Operators, Reading
 from axdnn.records.errors import (
     AmbiguousNameError,
     AxdnnError,
@@ -59,6 +59,7 @@ __all__ = [
     "Network",
     "OperatorCost",
     "OperatorKind",
+    "Operators",
     "OutputFolderError",
     "Reading",
     "Record",

@@ -8,6 +8,7 @@ from axdnn.records.codec import Record
 from axdnn.records.network import OperatorKind
 
 Reading = Literal["ideal", "buildable"]
+Operators = Literal["apart", "included"]
 
 
 class LayerCost(Record, frozen=True, kw_only=True):
@@ -58,7 +59,8 @@ class OperatorCost(Record, frozen=True, kw_only=True):
         operations, transcendental: counts, as in `ExactOperator`.
         cycles: clock cycles that the vector unit, or the post-processor behind the array, is busy.
         latency_s: time that it adds to an inference; 0 if it is fused.
-        energy_j: component -> joules.
+        energy_j: component -> joules; with `static`, the chip's static power for that time, where the report's totals
+            contain operators.
     """
 
     name: str
@@ -96,7 +98,8 @@ class CostReport(Record, frozen=True, kw_only=True):
         sources: parameter -> value, unit and source, as text.
         batch: inferences computed together; every figure is of all of them.
         operators: what is no multiply-accumulate layer, and the requantisation of the layers' results.
-        operator_energy_j, operator_latency_s: their totals, which are not part of `energy_j` and `latency_s`.
+        operator_energy_j, operator_latency_s: their totals.
+        operators_included: whether these are part of `energy_j` and `latency_s`.
     """
 
     network: str
@@ -118,12 +121,16 @@ class CostReport(Record, frozen=True, kw_only=True):
     operators: tuple[OperatorCost, ...] = ()
     operator_energy_j: float = 0.0
     operator_latency_s: float = 0.0
+    operators_included: bool = False
 
     @property
     def energy_breakdown_j(self) -> dict[str, float]:
-        """Component -> joules, summed over layers."""
+        """Component -> joules, summed over layers, and over operators where the totals contain them."""
+        parts = [layer.energy_j for layer in self.layers]
+        if self.operators_included:
+            parts += [operator.energy_j for operator in self.operators]
         total: dict[str, float] = {}
-        for layer in self.layers:
-            for component, joules in layer.energy_j.items():
+        for energy in parts:
+            for component, joules in energy.items():
                 total[component] = total.get(component, 0.0) + joules
         return total

@@ -86,11 +86,11 @@ class Layer(Record, frozen=True, kw_only=True):
 class ExactOperator(Record, frozen=True, kw_only=True):
     """An operator that stays exact, why, and its work in one inference (batch 1).
 
-    The rules of the counts are those of `axdnn.quant.operator_counts`. Records saved before there were counts have the
-    kind `other` and zeros.
+    The rules of the counts are those of `axdnn.quant.operator_counts`, of ONNX files too. An ONNX operator without a
+    rule, and records saved before there were counts, have the kind `other` and zeros.
 
     Attributes:
-        name: of the operator in the captured graph.
+        name: of the operator in the captured graph, or of the node in an ONNX file.
         operator: what it computes, e.g. `max_pool2d`.
         reason: why it stays exact.
         kind: its group in tables and prices.
@@ -111,7 +111,7 @@ class ExactOperator(Record, frozen=True, kw_only=True):
 
     @property
     def is_counted(self) -> bool:
-        """Whether the record says what the operator does; False for one saved before there were counts."""
+        """Whether the record says what the operator does; False without a rule, or saved before there were any."""
         return self.kind != "other" or bool(self.input_words or self.output_words or self.operations)
 
 

@@ -56,20 +56,24 @@ def cost_layers_table(report: CostReport) -> Table:
 
 
 def cost_energy_table(report: CostReport) -> Table:
-    """Return energy by layer and component, with totals."""
+    """Return energy by layer and component, with totals; operators are a row where the totals contain them."""
     parts = report.energy_breakdown_j
     columns = (
         Column("layer", "layer"),
         Column("energy_j", "total", "si", "J"),
         *(Column(f"{name}_j", name.replace("_", " "), "si", "J") for name in parts),
     )
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
+    rows: list[tuple[Cell, ...]] = [
         (layer.layer, layer.total_energy_j, *(layer.energy_j.get(name, 0.0) for name in parts))
         for layer in report.layers
-    )
-    return Table(
-        f"Energy by layer, {report.model} model", columns, rows, footer=("all layers", report.energy_j, *parts.values())
-    )
+    ]
+    foot = "all layers"
+    if report.operators_included:
+        of_all = (sum(o.energy_j.get(name, 0.0) for o in report.operators) for name in parts)
+        rows.append(("operators", report.operator_energy_j, *of_all))
+        foot = "layers and operators"
+    title = f"Energy by layer, {report.model} model"
+    return Table(title, columns, tuple(rows), footer=(foot, report.energy_j, *parts.values()))
 
 
 def cost_totals_table(report: CostReport) -> Table:
@@ -77,8 +81,12 @@ def cost_totals_table(report: CostReport) -> Table:
     rows: list[tuple[Cell, ...]] = [
         ("energy", Quantity(report.energy_j, "J")),
         *((("of which multipliers", Quantity(report.multiplier_energy_j, "J")),) if report.multiplier_energy_j else ()),
-        ("latency", Quantity(report.latency_s, "s")),
     ]
+    if report.operators_included:
+        rows.append(("of which operators", Quantity(report.operator_energy_j, "J")))
+    rows.append(("latency", Quantity(report.latency_s, "s")))
+    if report.operators_included:
+        rows.append(("of which passes of operators", Quantity(report.operator_latency_s, "s")))
     for what, total, unit, parts in (
         ("memory", report.memory_bytes, "B", report.memory_breakdown_bytes),
         ("area", report.area_m2, "m²", report.area_breakdown_m2),
@@ -121,6 +129,7 @@ def cost_operators_table(report: CostReport) -> Table:
         head = operator.operator if operator.operator == "requantise" else operator.kind
         groups.setdefault((head, operator.fused), []).append(operator)
     rows = tuple(row(head, "behind the array" if fused else "pass", those) for (head, fused), those in groups.items())
-    note = "Not part of the totals. Behind the array no time is added; cycles are those of the post-processor."
+    whole = "Part of the totals; static: power of the chip during passes." if report.operators_included else ""
+    note = f"{whole or 'Not part of the totals.'} Behind the array no time is added; cycles are the post-processor's."
     title = f"Operators that are no multiply-accumulate layers, {report.model} model"
     return Table(title, columns, rows, (note,), row("all operators", "", report.operators) if rows else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -33,6 +34,7 @@ def law_network() -> Network:
 class MachineLaws:
     """What every machine must hold. Override `machine`, and `assignment` and `multipliers` if it needs more than exact.
 
+    `options` may give the machine's own options of `cost`, to hold the laws under them.
     `tolerance` is that of sums of energies, relative.
     """
 
@@ -50,9 +52,13 @@ class MachineLaws:
         """Return the multipliers of the assignment."""
         return {}
 
+    def options(self) -> Mapping[str, Any]:
+        """Return further options of `cost`."""
+        return {}
+
     def price(self, network: Network) -> CostReport:
         """Price one network."""
-        found = self.machine().cost(network, self.assignment(network), multipliers=self.multipliers())
+        found = self.machine().cost(network, self.assignment(network), multipliers=self.multipliers(), **self.options())
         assert isinstance(found, CostReport)
         return found
 
@@ -75,14 +81,15 @@ class MachineLaws:
         assert report.sources
 
     def test_breakdowns_sum_to_totals(self) -> None:
-        """Energy by layer and component, area and memory by component."""
+        """Energy by layer and component, with operators where the totals contain them; area and memory by component."""
         report = self.price(law_network())
         assert sum(report.energy_breakdown_j.values()) == pytest.approx(report.energy_j, rel=self.tolerance)
-        assert sum(x.total_energy_j for x in report.layers) == pytest.approx(report.energy_j, rel=self.tolerance)
+        parts = (*report.layers, *(report.operators if report.operators_included else ()))
+        assert sum(x.total_energy_j for x in parts) == pytest.approx(report.energy_j, rel=self.tolerance)
         assert sum(report.area_breakdown_m2.values()) == pytest.approx(report.area_m2, rel=self.tolerance)
         assert sum(report.memory_breakdown_bytes.values()) == report.memory_bytes
-        parts = {frozenset(layer.energy_j) for layer in report.layers}
-        assert len(parts) == 1, "every layer has the same components"
+        components = {frozenset(layer.energy_j) for layer in report.layers}
+        assert len(components) == 1, "every layer has the same components"
 
     def test_figures_are_finite_and_not_negative(self) -> None:
         """No negative energy, stall or utilisation, no NaN."""
@@ -101,7 +108,7 @@ class MachineLaws:
         other = msgspec.structs.replace(network, name="other", layers=network.layers[:2])
         given = [self.assignment(n) for n in (network, other)]
         one = None if None in given else [a for a in given if a is not None]
-        both = self.machine().cost([network, other], one, multipliers=self.multipliers())
+        both = self.machine().cost([network, other], one, multipliers=self.multipliers(), **self.options())
         assert isinstance(both, tuple)
         assert both == (self.price(network), self.price(other))
 
