@@ -20,6 +20,7 @@ from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native_calls import conv2d_native
 from axdnn.kernels.native_products import Steps
 from axdnn.kernels.plan import DIGITS, Path, explain
+from axdnn.kernels.ready import conv2d_ready
 from axdnn.kernels.reference import conv2d_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_conv2d, tables_of
 from axdnn.multipliers import load_multiplier
@@ -69,9 +70,13 @@ def approx_conv2d(
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
-    check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
     check_pad_code(pad_code, multiplier.a_signed)
     window = Steps(*steps, groups, pad_code)
+    if terms is None and type(groups) is int and groups > 0:
+        ready = conv2d_ready(multiplier, x_codes, w_codes, window, path)
+        if ready is not None:
+            return ready
+    check_conv_shapes(x_codes, w_codes, groups, steps[1], steps[2])
     kinds = None if terms is None else check_terms(terms, w_codes[0].numel(), groups, x_codes.device)
     if kinds is not None:
         return _with_terms(multiplier, x_codes, w_codes, kinds, window, path)

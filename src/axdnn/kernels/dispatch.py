@@ -13,6 +13,7 @@ from axdnn.kernels.int8 import int8_factors, matmul_int8
 from axdnn.kernels.lookup import matmul_lookup
 from axdnn.kernels.native_calls import matmul_native
 from axdnn.kernels.plan import DIGITS, Path, explain
+from axdnn.kernels.ready import matmul_ready
 from axdnn.kernels.reference import matmul_reference
 from axdnn.kernels.terms import check_terms, exact_of, split_weights, surplus_matmul, tables_of
 from axdnn.multipliers import load_multiplier
@@ -52,6 +53,10 @@ def approx_matmul(
     multiplier = load_multiplier(multiplier) if isinstance(multiplier, str) else multiplier
     check_codes(x_codes, multiplier.a_signed, "x_codes", multiplier)
     check_codes(w_codes, multiplier.w_signed, "w_codes", multiplier)
+    if terms is None:
+        ready = matmul_ready(multiplier, x_codes, w_codes, path)
+        if ready is not None:
+            return ready
     lead = product_shape(x_codes, w_codes)[:-2]
     x, w = x_codes, w_codes
     m, k, n = x.shape[-2], x.shape[-1], w.shape[-2]

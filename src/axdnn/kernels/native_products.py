@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import byref
 from typing import NamedTuple
 
 import torch
 
 from axdnn.kernels.native import VARIANTS, Digits, Shape, check_error, has_permutes, native_library, variant_number
+
+Sizes = Sequence[int]
 
 
 class NativeDigits:
@@ -139,13 +142,19 @@ def conv_rows(
 
 def _shape(x: torch.Tensor, w: torch.Tensor, steps: Steps, fresh: bool = True) -> tuple[Shape, torch.Tensor]:
     """Return the shape record of a convolution and, if `fresh`, a tensor for its result."""
+    shape = shape_of((x.shape, x.stride()), (w.shape, w.stride()), steps)
+    sizes = (shape.batch if fresh else 0, shape.out_h, shape.out_w, shape.outputs)
+    return shape, torch.empty(sizes, dtype=torch.int32)
+
+
+def shape_of(x: tuple[Sizes, Sizes], w: tuple[Sizes, Sizes], steps: Steps) -> Shape:
+    """Return the shape record of a convolution of operands, `(sizes, strides)` each."""
     (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, pad_code = steps
-    batch, channels, height, width = x.shape
-    outputs, _, kernel_h, kernel_w = w.shape
+    batch, channels, height, width = x[0]
+    outputs, _, kernel_h, kernel_w = w[0]
     out_h = (height + 2 * pad_h - dilation_h * (kernel_h - 1) - 1) // stride_h + 1
     out_w = (width + 2 * pad_w - dilation_w * (kernel_w - 1) - 1) // stride_w + 1
-    shape = Shape(
+    return Shape(
         batch, height, width, channels, outputs, kernel_h, kernel_w, out_h, out_w, stride_h, stride_w, dilation_h,
-        dilation_w, groups, pad_h, pad_w, pad_code & 255, *x.stride(), *w.stride(),
+        dilation_w, groups, pad_h, pad_w, pad_code & 255, *x[1], *w[1],
     )  # fmt: skip
-    return shape, torch.empty(batch if fresh else 0, out_h, out_w, outputs, dtype=torch.int32)

@@ -110,6 +110,18 @@ def explain(
     return _planned(multiplier, size, path, here, rates(torch.get_num_threads()) if cpu else None)
 
 
+def plan_on_cpu(multiplier: Multiplier, size: Size, path: Path, on: Rates) -> Plan:
+    """Return the plan for tensors on the CPU if float32 products are computed in float32.
+
+    Where it is a native path it is the plan otherwise, too: then fewer paths compete.
+
+    Raises:
+        InvalidInputError: a forced path that cannot be exact.
+    """
+    here = _Here("cpu", True, native_variants(), "int8" if int8_is_exact() else None, False)
+    return _planned(multiplier, size, path, here, on)
+
+
 class _Here(NamedTuple):
     """What decides which paths there are.
 
