@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define AXDNN_INTERFACE 5 /* raised whenever a signature changes */
+#define AXDNN_INTERFACE 6 /* raised whenever a signature changes */
 
 enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_AVX_VNNI = 2, AXDNN_VNNI = 3, AXDNN_AMX = 4 };
 enum axdnn_error { AXDNN_OK = 0, AXDNN_BAD_SHAPE = 1, AXDNN_NO_VARIANT = 2, AXDNN_NO_MEMORY = 3 };
@@ -53,9 +53,26 @@ AXDNN_API int32_t axdnn_has(int32_t variant);
 /* Whether it has the byte permutes (AVX-512 VBMI) that the look-up path's fast variant needs. */
 AXDNN_API int32_t axdnn_has_permutes(void);
 
-/* out (batch, out_h, out_w, outputs) = sum over a window of T[x][w], by digit products. */
+/* Levels and codes: a real value times `unit` is rounded half to even and clamped to [low, high] (whole numbers below
+ * 2^22 in magnitude); the code is level * step + zero, its low byte stored. */
+typedef struct {
+  float low, high;
+  int32_t step, zero;
+} axdnn_coding;
+
+/* What becomes of sums as soon as they are known: codes (batch, out_h, out_w, outputs), as of axdnn_requantise. */
+typedef struct {
+  const int32_t *bias;
+  const float *unit;
+  axdnn_coding coding;
+  uint8_t *codes;
+} axdnn_emission;
+
+/* out (batch, out_h, out_w, outputs) = sum over a window of T[x][w], by digit products; with `emission`, which may be
+ * null, its codes instead, and `out` is not looked at. */
 AXDNN_API int32_t axdnn_conv_digits(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w,
-                                    const axdnn_digits *digits, int32_t *out, int32_t variant, int32_t threads);
+                                    const axdnn_digits *digits, int32_t *out, const axdnn_emission *emission,
+                                    int32_t variant, int32_t threads);
 
 /* out (batch, out_h, out_w, outputs) = sum over a window of base[w] + the entry of planes; with `add` it is added to what
  * is there. columns (256 w, count, 256 x) and rows (256 x, count, 256 w) are the bytes of the same entries, lowest first;
@@ -69,13 +86,6 @@ AXDNN_API int32_t axdnn_conv_lookup(const axdnn_shape *shape, const uint8_t *x, 
 /* The same, stored, for entries (256 w, 256 x) of any width, by adding up rows of products; fast for many pixels. */
 AXDNN_API int32_t axdnn_conv_rows(const axdnn_shape *shape, const uint8_t *x, const uint8_t *w, const int32_t *entries,
                                   int32_t *out, int32_t variant, int32_t threads);
-
-/* Levels and codes: a real value times `unit` is rounded half to even and clamped to [low, high] (whole numbers below
- * 2^22 in magnitude); the code is level * step + zero, its low byte stored. */
-typedef struct {
-  float low, high;
-  int32_t step, zero;
-} axdnn_coding;
 
 /* codes[r][c] = code of float(sums[r][c] + bias[c]) * unit[c]. */
 AXDNN_API int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t channels, const int32_t *bias,

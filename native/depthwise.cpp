@@ -5,6 +5,7 @@
 
 #include "depthwise.h"
 #include "planes.h"
+#include "requantise.h"
 #include "threads.h"
 
 namespace axdnn {
@@ -15,8 +16,8 @@ constexpr int64_t kPlaneBytes = 1 << 18;    // planes of a band, if a row of out
 class Depthwise {
  public:
   Depthwise(const axdnn_shape &s, const uint8_t *x, const uint8_t *w, const axdnn_digits &d, int32_t *out,
-            int32_t variant, const Variant &v)
-      : s_(s), x_(x), d_(d), out_(out), mapping_(v), width_(s.width + 2 * s.pad_w), each_(s.outputs / s.groups),
+            const axdnn_emission *emission, int32_t variant, const Variant &v)
+      : s_(s), x_(x), d_(d), out_(out), emission_(emission), requantise_(requantiser(variant)), mapping_(v), width_(s.width + 2 * s.pad_w), each_(s.outputs / s.groups),
         taps_(s.kernel_h * s.kernel_w), blocks_((s.channels + kChannels - 1) / kChannels),
         in_fours_(variant >= AXDNN_VNNI), sum_(variant >= AXDNN_AVX2 ? sum_avx2 : sum_portable) {
     mapping_.initial = in_fours_ ? initial_bytes : nullptr;  // unsigned bytes, or signed ones
@@ -44,7 +45,7 @@ class Depthwise {
   int64_t units() const { return s_.batch * bands_; }
 
   void run(int64_t unit) const {
-    static thread_local Memory plane_memory, code_memory;
+    static thread_local Memory plane_memory, code_memory, sum_memory;
     const int64_t image = unit / bands_, top = unit % bands_ * rows_, rows = std::min(rows_, s_.out_h - top);
     const int64_t height = (rows - 1) * s_.stride_h + (s_.kernel_h - 1) * s_.dilation_h + 1;
     const int64_t line = width_ * s_.channels, plane = height * line;
@@ -58,11 +59,17 @@ class Depthwise {
             offsets.push_back(pair * plane + y * s_.dilation_h * line + i * s_.dilation_w * s_.channels);
       while (in_fours_ && offsets.size() % 4) offsets.push_back(offsets.back());  // their weights are zero
     }
+    const int64_t first = (image * s_.out_h + top) * s_.out_w, pixels = rows * s_.out_w;
+    int32_t *to = emission_ ? sum_memory.room<int32_t>(pixels * s_.outputs) : out_ + first * s_.outputs;
     for (int64_t y = 0; y < rows; ++y)
-      for (int64_t i = 0; i < s_.out_w; ++i) {
-        const int8_t *corner = planes + y * s_.stride_h * line + i * s_.stride_w * s_.channels;
-        pixel(corner, offsets, out_ + ((image * s_.out_h + top + y) * s_.out_w + i) * s_.outputs);
-      }
+      for (int64_t i = 0; i < s_.out_w; ++i)
+        pixel(planes + y * s_.stride_h * line + i * s_.stride_w * s_.channels, offsets,
+              to + (y * s_.out_w + i) * s_.outputs);
+    if (!emission_) return;
+    const axdnn_emission &e = *emission_;
+    requantise_({to, e.bias, e.unit, s_.outputs, s_.outputs, s_.outputs, e.coding, e.codes + first * s_.outputs}, 0,
+                pixels);
+    sum_memory.release_if_large();
   }
 
  private:
@@ -107,6 +114,8 @@ class Depthwise {
   const uint8_t *x_;
   const axdnn_digits &d_;
   int32_t *out_;
+  const axdnn_emission *emission_;  // or null
+  Requantiser requantise_;
   Variant mapping_;  // of the left factors
   int64_t width_, each_, taps_, blocks_, pairs_ = 0, terms_ = 0, rows_ = 0, bands_ = 0;
   bool in_fours_;
@@ -119,8 +128,8 @@ class Depthwise {
 }  // namespace
 
 void convolve_depthwise(const axdnn_shape &s, const uint8_t *x, const uint8_t *w, const axdnn_digits &d, int32_t *out,
-                        int32_t variant, const Variant &v, int32_t threads) {
-  const Depthwise work(s, x, w, d, out, variant, v);
+                        const axdnn_emission *emission, int32_t variant, const Variant &v, int32_t threads) {
+  const Depthwise work(s, x, w, d, out, emission, variant, v);
   in_parallel(work.units(), threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) work.run(i);
   });

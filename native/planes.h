@@ -19,7 +19,7 @@ void map_planes(const axdnn_shape &s, const uint8_t *x, const Stretch &stretch, 
 
 // Every channel a group of its own: products of vectors of channels, straight from the planes.
 void convolve_depthwise(const axdnn_shape &s, const uint8_t *x, const uint8_t *w, const axdnn_digits &d, int32_t *out,
-                        int32_t variant, const Variant &v, int32_t threads);
+                        const axdnn_emission *emission, int32_t variant, const Variant &v, int32_t threads);
 
 }  // namespace axdnn
 

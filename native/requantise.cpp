@@ -3,9 +3,11 @@
 // Every step is one IEEE float32 operation (the build forbids contraction), so the codes are those of the same steps in
 // torch. Clamping to whole bounds before rounding gives what clamping after it does, and keeps the value where adding
 // 1.5 * 2^23 rounds it to a whole number.
+#include "requantise.h"
+
+#include <algorithm>
 #include <new>
 
-#include "axdnn_kernels.h"
 #include "threads.h"
 
 #if defined(__x86_64__)
@@ -26,21 +28,13 @@ AXDNN_INLINE uint8_t code_of(float level, const axdnn_coding &c) {
   return static_cast<uint8_t>(whole * c.step + c.zero);
 }
 
-struct Sums {
-  const int32_t *sums, *bias;
-  const float *unit;
-  int64_t channels;
-  axdnn_coding coding;
-  uint8_t *codes;
-};
-
 AXDNN_INLINE void requantise(const Sums &s, int64_t begin, int64_t end) {
   const axdnn_coding coding = s.coding;
   const int64_t channels = s.channels;
   for (int64_t row = begin; row < end; ++row) {
-    const int32_t *__restrict sums = s.sums + row * channels, *__restrict bias = s.bias;
+    const int32_t *__restrict sums = s.sums + row * s.sums_stride, *__restrict bias = s.bias;
     const float *__restrict unit = s.unit;
-    uint8_t *__restrict codes = s.codes + row * channels;
+    uint8_t *__restrict codes = s.codes + row * s.codes_stride;
     for (int64_t i = 0; i < channels; ++i) {
       const int32_t sum = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) + static_cast<uint32_t>(bias[i]));
       codes[i] = code_of(static_cast<float>(sum) * unit[i], coding);
@@ -99,9 +93,9 @@ AXDNN_512 void requantise_512(const Sums &s, int64_t begin, int64_t end) {
     const __m512i bias = _mm512_maskz_loadu_epi32(kept, s.bias + i);
     const __m512 unit = _mm512_maskz_loadu_ps(kept, s.unit + i);
     for (int64_t row = begin; row < end; ++row) {
-      const __m512i sums = _mm512_maskz_loadu_epi32(kept, s.sums + row * channels + i);
+      const __m512i sums = _mm512_maskz_loadu_epi32(kept, s.sums + row * s.sums_stride + i);
       const __m512 level = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sums, bias)), unit);
-      store_codes(level, coding, kept, s.codes + row * channels + i);
+      store_codes(level, coding, kept, s.codes + row * s.codes_stride + i);
     }
   }
 }
@@ -129,22 +123,31 @@ AXDNN_512 void add_512(const Addends &s, int64_t begin, int64_t end) {
 #define add_512 add_portable
 #endif
 
+// One of three loops, for products have no part in this.
+template <typename Loop>
+Loop loop_of(int32_t variant, Loop portable, Loop avx2, Loop avx512) {
+  return variant >= AXDNN_VNNI ? avx512 : variant >= AXDNN_AVX2 ? avx2 : portable;
+}
+
 template <typename Job, typename Loop>
-int32_t share_out(const Job &job, int64_t count, int64_t at_once, int32_t variant, int32_t threads,
-                  const Loop (&loops)[3]) {
-  if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
-  const Loop loop = loops[variant >= AXDNN_VNNI ? 2 : variant >= AXDNN_AVX2 ? 1 : 0];  // products have no part in this
-  try {
-    in_parallel((count + at_once - 1) / at_once, threads, [&](int64_t begin, int64_t end) {
-      loop(job, begin * at_once, std::min(end * at_once, count));
-    });
-  } catch (const std::bad_alloc &) {
-    return AXDNN_NO_MEMORY;
-  }
-  return AXDNN_OK;
+void share_out(const Job &job, int64_t count, int64_t at_once, int32_t threads, Loop loop) {
+  in_parallel((count + at_once - 1) / at_once, threads, [&](int64_t begin, int64_t end) {
+    loop(job, begin * at_once, std::min(end * at_once, count));
+  });
 }
 
 }  // namespace
+
+Requantiser requantiser(int32_t variant) {
+  return loop_of<Requantiser>(variant, requantise_portable, requantise_avx2, requantise_512);
+}
+
+void requantise_all(const int32_t *sums, int64_t rows, int64_t channels, const axdnn_emission &e, int32_t variant,
+                    int32_t threads) {
+  const Sums job{sums, e.bias, e.unit, channels, channels, channels, e.coding, e.codes};
+  share_out(job, rows, std::max<int64_t>(1, kAtOnce / channels), threads, requantiser(variant));
+}
+
 }  // namespace axdnn
 
 extern "C" int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t channels, const int32_t *bias,
@@ -152,18 +155,27 @@ extern "C" int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t c
                                     int32_t threads) {
   using namespace axdnn;
   if (rows < 0 || channels < 1 || threads < 1) return AXDNN_BAD_SHAPE;
-  using Loop = void (*)(const Sums &, int64_t, int64_t);
-  const Loop loops[] = {requantise_portable, requantise_avx2, requantise_512};
-  const int64_t at_once = std::max<int64_t>(1, kAtOnce / channels);
-  return share_out(Sums{sums, bias, unit, channels, *coding, codes}, rows, at_once, variant, threads, loops);
+  if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
+  try {
+    requantise_all(sums, rows, channels, {bias, unit, *coding, codes}, variant, threads);
+  } catch (const std::bad_alloc &) {
+    return AXDNN_NO_MEMORY;
+  }
+  return AXDNN_OK;
 }
 
 extern "C" int32_t axdnn_add(const uint8_t *a, const uint8_t *b, int64_t count, const axdnn_addend *first,
                              const axdnn_addend *second, float inverse, const axdnn_coding *coding, uint8_t *codes,
                              int32_t variant, int32_t threads) {
   using namespace axdnn;
-  if (count < 0 || threads < 1) return AXDNN_BAD_SHAPE;
   using Loop = void (*)(const Addends &, int64_t, int64_t);
-  const Loop loops[] = {add_portable, add_avx2, add_512};
-  return share_out(Addends{a, b, *first, *second, inverse, *coding, codes}, count, kAtOnce, variant, threads, loops);
+  if (count < 0 || threads < 1) return AXDNN_BAD_SHAPE;
+  if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
+  const Loop loop = loop_of<Loop>(variant, add_portable, add_avx2, add_512);
+  try {
+    share_out(Addends{a, b, *first, *second, inverse, *coding, codes}, count, kAtOnce, threads, loop);
+  } catch (const std::bad_alloc &) {
+    return AXDNN_NO_MEMORY;
+  }
+  return AXDNN_OK;
 }

@@ -19,7 +19,7 @@ import numpy as np, torch
 from axdnn.kernels import approx_conv2d, approx_matmul, native_variants
 from axdnn.kernels.native_products import Steps, conv_digits, conv_rows
 from axdnn.kernels.native_tables import native_digits, native_table
-from axdnn.kernels.requantise import Codes, Levels, add_codes, requantise
+from axdnn.kernels.requantise import Codes, Emit, Levels, add_codes, requantise
 from axdnn.multipliers import load_multiplier
 rng = np.random.default_rng(0)
 circuits = [load_multiplier(n) for n in ("mul8s_1KV6", "mul8s_1L2H", "mul8u_R36", "mul8u_2AC", "mul8u_QKX")]
@@ -47,6 +47,9 @@ for turn in range(120):
         bias, unit = torch.zeros(sums[0].shape[-1], dtype=torch.int32), torch.rand(sums[0].shape[-1]) / 999
         codes = requantise(sums[0], bias, unit, levels)
         add_codes(Codes(codes, 3, 0.1), Codes(codes, 4, 0.2), torch.tensor(0.5), levels)
+        emit = Emit(bias, unit, levels)
+        made = [conv_digits(native_digits(circuit), x, w, steps, v, emit) for v in native_variants()]
+        assert all(torch.equal(m, codes) for m in made)
     flat = x.flatten(1)
     approx_matmul(flat, flat if circuit.a_signed == circuit.w_signed else flat[:0], circuit)
 print("clean", native_variants())

@@ -19,7 +19,7 @@ from functools import cache
 from axdnn.records import InvalidInputError
 
 VARIANTS = ("portable", "avx2", "avxvnni", "vnni", "amx")
-INTERFACE = 5
+INTERFACE = 6
 
 
 _SIZES = (
@@ -45,6 +45,12 @@ class Coding(ctypes.Structure):
     """Bounds of the levels, code steps of a level, code of zero."""
 
     _fields_ = [("low", c_float), ("high", c_float), ("step", c_int32), ("zero", c_int32)]
+
+
+class Emission(ctypes.Structure):
+    """What becomes of sums at once: pointers to biases and units of channels, how levels become codes, and codes."""
+
+    _fields_ = [("bias", c_void_p), ("unit", c_void_p), ("coding", Coding), ("codes", c_void_p)]
 
 
 class Addend(ctypes.Structure):
@@ -73,7 +79,7 @@ def _library() -> ctypes.CDLL | None:
         )
         return None
     library.axdnn_conv_digits.argtypes = [
-        POINTER(Shape), c_void_p, c_void_p, POINTER(Digits), c_void_p, c_int32, c_int32
+        POINTER(Shape), c_void_p, c_void_p, POINTER(Digits), c_void_p, POINTER(Emission), c_int32, c_int32
     ]  # fmt: skip
     library.axdnn_conv_lookup.argtypes = [
         POINTER(Shape), c_void_p, c_void_p, c_void_p, c_void_p, c_int32, c_int32, c_void_p, c_void_p, c_int32, c_int32,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from axdnn.kernels.native import VARIANTS, Digits, Shape, check_error, has_permutes, native_library, variant_number
+from axdnn.kernels.requantise import Emit
 
 Sizes = Sequence[int]
 
@@ -57,7 +58,12 @@ class Steps(NamedTuple):
 
 
 def conv_digits(
-    digits: NativeDigits, x: torch.Tensor, w: torch.Tensor, steps: Steps = Steps(), variant: str | None = None
+    digits: NativeDigits,
+    x: torch.Tensor,
+    w: torch.Tensor,
+    steps: Steps = Steps(),
+    variant: str | None = None,
+    emit: Emit | None = None,
 ) -> torch.Tensor:
     """Convolve by digit products.
 
@@ -67,13 +73,17 @@ def conv_digits(
         w: codes `(o, c / groups, kh, kw)`, likewise.
         steps: of the window.
         variant: one of `native_variants()`; the fastest by default.
+        emit: what becomes of the sums, which nobody sees then.
 
     Returns:
-        int32 `(b, h_out, w_out, o)`.
+        int32, or codes, `(b, h_out, w_out, o)`.
     """
-    shape, out = _shape(x, w, steps)
+    shape, out = _shape(x, w, steps, emit is None)
+    if emit is not None:
+        out = torch.empty(shape.batch, *out.shape[1:], dtype=emit.levels.dtype)
+    into = (out.data_ptr(), None) if emit is None else (None, byref(emit.into(out)))
     error = native_library().axdnn_conv_digits(
-        byref(shape), x.data_ptr(), w.data_ptr(), byref(digits.struct), out.data_ptr(), variant_number(variant),
+        byref(shape), x.data_ptr(), w.data_ptr(), byref(digits.struct), *into, variant_number(variant),
         torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_conv_digits")

@@ -18,6 +18,7 @@ from axdnn.kernels.native_products import NativeDigits, Steps, shape_of
 from axdnn.kernels.native_tables import native_digits
 from axdnn.kernels.plan import Path, plan_on_cpu
 from axdnn.kernels.rates import Rates
+from axdnn.kernels.requantise import Emit
 from axdnn.kernels.work import Size
 from axdnn.records import InvalidInputError, Multiplier
 
@@ -42,7 +43,7 @@ class Ready(NamedTuple):
 
 
 def conv2d_ready(
-    multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps, path: Path
+    multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, steps: Steps, path: Path, emit: Emit | None = None
 ) -> torch.Tensor | None:
     """Convolve codes, or return None where another path is faster or asked for, or something is wrong.
 
@@ -52,19 +53,22 @@ def conv2d_ready(
         w: codes `(o, c / groups, kh, kw)`.
         steps: of the window.
         path: as the caller gave it.
+        emit: what becomes of the sums, which nobody sees then.
 
     Returns:
-        int32 `(b, o, h_out, w_out)`, channels innermost in memory.
+        int32, or codes, `(b, o, h_out, w_out)`, channels innermost in memory.
     """
     if not (type(x) is type(w) is torch.Tensor and x.is_cpu and w.is_cpu):
         return None
     operands = Operand(x.shape, x.stride(), x.dtype), Operand(w.shape, w.stride(), w.dtype)
-    sums = _run(multiplier, *operands, steps, path, x, w)
+    sums = _run(multiplier, *operands, steps, path, x, w, emit)
     return None if sums is None else sums.permute(0, 3, 1, 2)
 
 
-def matmul_ready(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Path) -> torch.Tensor | None:
-    """Multiply codes `x` `(..., m, k)` and `w` `(n, k)`, or return None as `conv2d_ready` does; int32 `(..., m, n)`."""
+def matmul_ready(
+    multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path: Path, emit: Emit | None = None
+) -> torch.Tensor | None:
+    """Multiply codes `x` `(..., m, k)` and `w` `(n, k)` to `(..., m, n)`; result and the rest as of `conv2d_ready`."""
     if not (type(x) is type(w) is torch.Tensor and x.is_cpu and w.is_cpu and w.dim() == 2 and x.dim() >= 2):
         return None
     k, rows = x.shape[-1], x.numel() // max(x.shape[-1], 1)
@@ -72,27 +76,29 @@ def matmul_ready(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, path:
         return None
     (n, terms), (across, along) = w.shape, w.stride()
     left = Operand((1, k, rows, 1), (rows * k, 1, k, k), x.dtype)
-    sums = _run(multiplier, left, Operand((n, terms, 1, 1), (across, along, 1, 1), w.dtype), Steps(), path, x, w)
+    sums = _run(multiplier, left, Operand((n, terms, 1, 1), (across, along, 1, 1), w.dtype), Steps(), path, x, w, emit)
     return None if sums is None else sums.view(*x.shape[:-1], n)
 
 
 def _run(
-    multiplier: Multiplier, left: Operand, right: Operand, steps: Steps, path: Path, x: torch.Tensor, w: torch.Tensor
+    multiplier: Multiplier,
+    left: Operand,
+    right: Operand,
+    steps: Steps,
+    path: Path,
+    x: torch.Tensor,
+    w: torch.Tensor,
+    emit: Emit | None,
 ) -> torch.Tensor | None:
-    """Return int32 `(b, h_out, w_out, o)`."""
+    """Return int32 or codes `(b, h_out, w_out, o)`."""
     threads = torch.get_num_threads()
     ready = _ready(multiplier, left, right, steps, path, rates(threads))
     if ready is None:
         return None
-    out = torch.empty(ready.sizes, dtype=torch.int32)
+    out = torch.empty(ready.sizes, dtype=torch.int32 if emit is None else emit.levels.dtype)
+    into = (out.data_ptr(), None) if emit is None else (None, byref(emit.into(out)))
     error = native_library().axdnn_conv_digits(
-        byref(ready.shape),
-        x.data_ptr(),
-        w.data_ptr(),
-        byref(ready.digits.struct),
-        out.data_ptr(),
-        ready.variant,
-        threads,
+        byref(ready.shape), x.data_ptr(), w.data_ptr(), byref(ready.digits.struct), *into, ready.variant, threads
     )
     check_error(error, "axdnn_conv_digits")
     return out

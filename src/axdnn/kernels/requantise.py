@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from axdnn.kernels.native import Addend, Coding, check_error, native_library, native_variants, variant_number
+from axdnn.kernels.native import Addend, Coding, Emission, check_error, native_library, native_variants, variant_number
 
 
 class Levels(NamedTuple):
@@ -28,6 +28,24 @@ class Levels(NamedTuple):
     def dtype(self) -> torch.dtype:
         """Type of the codes."""
         return torch.int8 if self.signed else torch.uint8
+
+
+class Emit(NamedTuple):
+    """What becomes of sums at once: the codes of `(sum + bias) * unit`; with the bias sums must fit int32.
+
+    Attributes:
+        bias: int32 `(c,)`, contiguous.
+        unit: float32 `(c,)`, contiguous, levels of one unit.
+        levels: of the codes.
+    """
+
+    bias: torch.Tensor
+    unit: torch.Tensor
+    levels: Levels
+
+    def into(self, codes: torch.Tensor) -> Emission:
+        """For the native kernels; what it points to must be kept meanwhile."""
+        return Emission(self.bias.data_ptr(), self.unit.data_ptr(), self.levels.struct, codes.data_ptr())
 
 
 class Codes(NamedTuple):

@@ -155,6 +155,7 @@ class IntegerLayer(ScaledSums):
         super().__init__(node, coding, weight_shape[0])
         self.terms = _terms(node, weight_shape, coding, absent)
         self.skipped = torch.tensor(list(skipped), dtype=torch.long)
+        self.at_once: dict[Any, Any] = {}  # form -> what `codes_at_once` works out once
         # No sum of products exceeds this; exact terms, where there are any, stay below 2^16.
         self._peak = max(peak_product(coding.multiplier), 2**16) * weight_shape[1:].numel()
         self.register_buffer("w_codes", coding.w_codes.reshape(weight_shape).contiguous())
@@ -176,6 +177,11 @@ class IntegerLayer(ScaledSums):
     def open_sums(self, *codes: torch.Tensor, path: Path = "auto") -> tuple[torch.Tensor, torch.Tensor]:
         """Return sums and what is still to be added for each channel, both int32 where the total is proven to fit."""
         return self._open(codes[0], self.bias, path)
+
+    def known_constant(self) -> torch.Tensor | None:
+        """Return what is to be added to the sums of each channel, int32, or None where the total may not fit it."""
+        constant = self.shift + self.bias
+        return constant.to(torch.int32) if self._peak + int(constant.abs().max()) < 2**31 else None
 
     def _open(self, codes: torch.Tensor, bias: torch.Tensor, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         """Return sums and an int64 constant `(c_out,)` of one type that holds their total; skipped channels are 0."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from axdnn.kernels import Path
 from axdnn.kernels.requantise import Codes
+from axdnn.layers.at_once import codes_at_once
 from axdnn.layers.emission import Emission, requests_of
 from axdnn.layers.integer import IntegerLayer, ScaledSums
 from axdnn.layers.prefix import Forms, Recall
@@ -157,6 +158,10 @@ class ApproxModel(nn.Module):
             codes = tuple(values[i][e] for i, e in zip(node.inputs, layer.forms, strict=True))
             if at_layer is not None:
                 at_layer(layer, codes)
+            if len(wanted) == 1 and self.path != "reference":
+                made = codes_at_once(layer, codes[0], wanted[0], self.path)
+                if made is not None:
+                    return {wanted[0]: made}
             sums, constant = layer.open_sums(*codes, path=self.path)
             literal = self.path == "reference"
             return {e: e.emit_sums(sums, constant, layer.scale.double(), node.channel_dim, literal) for e in wanted}
