@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define AXDNN_INTERFACE 6 /* raised whenever a signature changes */
+#define AXDNN_INTERFACE 7 /* raised whenever a signature changes */
 
 enum axdnn_variant { AXDNN_PORTABLE = 0, AXDNN_AVX2 = 1, AXDNN_AVX_VNNI = 2, AXDNN_VNNI = 3, AXDNN_AMX = 4 };
 enum axdnn_error { AXDNN_OK = 0, AXDNN_BAD_SHAPE = 1, AXDNN_NO_VARIANT = 2, AXDNN_NO_MEMORY = 3 };
@@ -92,15 +92,23 @@ AXDNN_API int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t ch
                                    const float *unit, const axdnn_coding *coding, uint8_t *codes, int32_t variant,
                                    int32_t threads);
 
-/* The real value of a code: ((code ^ flip) - zero) * scale; flip is 0x80 for two's complement, zero then 128 more. */
+/* The real value of a code: ((code ^ flip) - zero) * scale; flip is 0x80 for two's complement, zero, a whole number below
+ * 2^24 in magnitude, then 128 more. */
 typedef struct {
   float zero, scale;
   int32_t flip;
 } axdnn_addend;
 
-/* codes[i] = code of (value(a[i]) + value(b[i])) * inverse. */
+/* A form in which a sum is wanted: codes[i] = code of value * inverse. */
+typedef struct {
+  float inverse;
+  axdnn_coding coding;
+  uint8_t *codes;
+} axdnn_sink;
+
+/* value(a[i]) + value(b[i]) in one form or more. */
 AXDNN_API int32_t axdnn_add(const uint8_t *a, const uint8_t *b, int64_t count, const axdnn_addend *first,
-                            const axdnn_addend *second, float inverse, const axdnn_coding *coding, uint8_t *codes,
+                            const axdnn_addend *second, const axdnn_sink *sinks, int64_t number_of_sinks,
                             int32_t variant, int32_t threads);
 
 #ifdef __cplusplus

@@ -45,9 +45,8 @@ AXDNN_INLINE void requantise(const Sums &s, int64_t begin, int64_t end) {
 struct Addends {
   const uint8_t *a, *b;
   axdnn_addend first, second;
-  float inverse;
-  axdnn_coding coding;
-  uint8_t *codes;
+  const axdnn_sink *sinks;
+  int64_t number_of_sinks;
 };
 
 AXDNN_INLINE float value_of(uint8_t code, const axdnn_addend &from) {
@@ -55,13 +54,15 @@ AXDNN_INLINE float value_of(uint8_t code, const axdnn_addend &from) {
 }
 
 AXDNN_INLINE void add(const Addends &s, int64_t begin, int64_t end) {
-  const axdnn_coding coding = s.coding;
   const axdnn_addend first = s.first, second = s.second;
-  const float inverse = s.inverse;
   const uint8_t *__restrict a = s.a, *__restrict b = s.b;
-  uint8_t *__restrict codes = s.codes;
-  for (int64_t i = begin; i < end; ++i)
-    codes[i] = code_of((value_of(a[i], first) + value_of(b[i], second)) * inverse, coding);
+  for (int64_t k = 0; k < s.number_of_sinks; ++k) {
+    const axdnn_coding coding = s.sinks[k].coding;
+    const float inverse = s.sinks[k].inverse;
+    uint8_t *__restrict codes = s.sinks[k].codes;
+    for (int64_t i = begin; i < end; ++i)
+      codes[i] = code_of((value_of(a[i], first) + value_of(b[i], second)) * inverse, coding);
+  }
 }
 
 // The same loops, compiled for each kind of vector register.
@@ -100,20 +101,23 @@ AXDNN_512 void requantise_512(const Sums &s, int64_t begin, int64_t end) {
   }
 }
 
+// Whole numbers this small are exact floats: the zero is taken off before they become floats.
 AXDNN_512 inline __m512 values_of(const uint8_t *codes, __mmask16 kept, const axdnn_addend &from) {
-  const __m512i bytes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(kept, codes));
-  const __m512 code = _mm512_cvtepi32_ps(_mm512_xor_si512(bytes, _mm512_set1_epi32(from.flip)));
-  return _mm512_mul_ps(_mm512_sub_ps(code, _mm512_set1_ps(from.zero)), _mm512_set1_ps(from.scale));
+  const __m128i bytes = kept == 0xffff ? _mm_loadu_si128(reinterpret_cast<const __m128i *>(codes))
+                                       : _mm_maskz_loadu_epi8(kept, codes);
+  const __m512i whole = _mm512_xor_si512(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(from.flip));
+  const __m512i zero = _mm512_set1_epi32(static_cast<int32_t>(from.zero));
+  return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(whole, zero)), _mm512_set1_ps(from.scale));
 }
 
 AXDNN_512 void add_512(const Addends &s, int64_t begin, int64_t end) {
-  const axdnn_coding coding = s.coding;
   const axdnn_addend first = s.first, second = s.second;
-  const __m512 inverse = _mm512_set1_ps(s.inverse);
   for (int64_t i = begin; i < end; i += 16) {
     const __mmask16 kept = first_lanes(end - i);
     const __m512 sum = _mm512_add_ps(values_of(s.a + i, kept, first), values_of(s.b + i, kept, second));
-    store_codes(_mm512_mul_ps(sum, inverse), coding, kept, s.codes + i);
+    for (int64_t k = 0; k < s.number_of_sinks; ++k)
+      store_codes(_mm512_mul_ps(sum, _mm512_set1_ps(s.sinks[k].inverse)), s.sinks[k].coding, kept,
+                  s.sinks[k].codes + i);
   }
 }
 #else
@@ -165,15 +169,15 @@ extern "C" int32_t axdnn_requantise(const int32_t *sums, int64_t rows, int64_t c
 }
 
 extern "C" int32_t axdnn_add(const uint8_t *a, const uint8_t *b, int64_t count, const axdnn_addend *first,
-                             const axdnn_addend *second, float inverse, const axdnn_coding *coding, uint8_t *codes,
+                             const axdnn_addend *second, const axdnn_sink *sinks, int64_t number_of_sinks,
                              int32_t variant, int32_t threads) {
   using namespace axdnn;
   using Loop = void (*)(const Addends &, int64_t, int64_t);
-  if (count < 0 || threads < 1) return AXDNN_BAD_SHAPE;
+  if (count < 0 || threads < 1 || number_of_sinks < 0) return AXDNN_BAD_SHAPE;
   if (!axdnn_has(variant)) return AXDNN_NO_VARIANT;
   const Loop loop = loop_of<Loop>(variant, add_portable, add_avx2, add_512);
   try {
-    share_out(Addends{a, b, *first, *second, inverse, *coding, codes}, count, kAtOnce, threads, loop);
+    share_out(Addends{a, b, *first, *second, sinks, number_of_sinks}, count, kAtOnce, threads, loop);
   } catch (const std::bad_alloc &) {
     return AXDNN_NO_MEMORY;
   }

@@ -46,7 +46,7 @@ for turn in range(120):
         levels = Levels(-5, 9, 8, 40, False)
         bias, unit = torch.zeros(sums[0].shape[-1], dtype=torch.int32), torch.rand(sums[0].shape[-1]) / 999
         codes = requantise(sums[0], bias, unit, levels)
-        add_codes(Codes(codes, 3, 0.1), Codes(codes, 4, 0.2), torch.tensor(0.5), levels)
+        add_codes(Codes(codes, 3, 0.1), Codes(codes, 4, 0.2), [(0.5, levels), (0.7, levels)])
         emit = Emit(bias, unit, levels)
         made = [conv_digits(native_digits(circuit), x, w, steps, v, emit) for v in native_variants()]
         assert all(torch.equal(m, codes) for m in made)

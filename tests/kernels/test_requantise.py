@@ -83,15 +83,17 @@ def test_all_pairs_of_codes(levels, a_signed, b_signed, a_zero, b_zero, a_scale,
     scale = torch.tensor(inverse)
     real = (a.float() - a_zero) * a_scale + (b.float() - b_zero) * b_scale
     for variant in native_variants():
-        got = add_codes(Codes(a, a_zero, a_scale), Codes(b, b_zero, b_scale), scale, levels, variant)
+        pair = Codes(a, a_zero, a_scale), Codes(b, b_zero, b_scale)
+        got = add_codes(*pair, [(float(scale), levels), (0.75, LEVELS[1])], variant)
         assert got is not None
-        assert torch.equal(got, stepwise(real * scale, levels))
+        assert torch.equal(got[0], stepwise(real * scale, levels))
+        assert torch.equal(got[1], stepwise(real * 0.75, LEVELS[1]))
 
 
 def test_layouts_of_the_addends_may_differ():
     a = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8)
     b = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     for x, y in ((a, b), (b, a), (b, b)):
-        got = add_codes(Codes(x, 3, 0.1), Codes(y, 100, 0.2), torch.tensor(1.5), LEVELS[0])
+        got = add_codes(Codes(x, 3, 0.1), Codes(y, 100, 0.2), [(1.5, LEVELS[0])])
         assert got is not None
-        assert torch.equal(got, stepwise(((x.float() - 3) * 0.1 + (y.float() - 100) * 0.2) * 1.5, LEVELS[0]))
+        assert torch.equal(got[0], stepwise(((x.float() - 3) * 0.1 + (y.float() - 100) * 0.2) * 1.5, LEVELS[0]))

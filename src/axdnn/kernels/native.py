@@ -19,7 +19,7 @@ from functools import cache
 from axdnn.records import InvalidInputError
 
 VARIANTS = ("portable", "avx2", "avxvnni", "vnni", "amx")
-INTERFACE = 6
+INTERFACE = 7
 
 
 _SIZES = (
@@ -45,6 +45,12 @@ class Coding(ctypes.Structure):
     """Bounds of the levels, code steps of a level, code of zero."""
 
     _fields_ = [("low", c_float), ("high", c_float), ("step", c_int32), ("zero", c_int32)]
+
+
+class Sink(ctypes.Structure):
+    """A form in which a sum of two tensors is wanted."""
+
+    _fields_ = [("inverse", c_float), ("coding", Coding), ("codes", c_void_p)]
 
 
 class Emission(ctypes.Structure):
@@ -90,8 +96,7 @@ def _library() -> ctypes.CDLL | None:
         c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Coding), c_void_p, c_int32, c_int32
     ]  # fmt: skip
     library.axdnn_add.argtypes = [
-        c_void_p, c_void_p, c_int64, POINTER(Addend), POINTER(Addend), c_float, POINTER(Coding), c_void_p, c_int32,
-        c_int32,
+        c_void_p, c_void_p, c_int64, POINTER(Addend), POINTER(Addend), POINTER(Sink), c_int64, c_int32, c_int32
     ]  # fmt: skip
     return library
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import byref
 from typing import NamedTuple
 
 import torch
 
-from axdnn.kernels.native import Addend, Coding, Emission, check_error, native_library, native_variants, variant_number
+from axdnn.kernels.native import (
+    Addend,
+    Coding,
+    Emission,
+    Sink,
+    check_error,
+    native_library,
+    native_variants,
+    variant_number,
+)
 
 
 class Levels(NamedTuple):
@@ -101,15 +111,14 @@ def requantise(
 
 
 def add_codes(
-    a: Codes, b: Codes, inverse: torch.Tensor, levels: Levels, variant: str | None = None
-) -> torch.Tensor | None:
+    a: Codes, b: Codes, wanted: Sequence[tuple[float, Levels]], variant: str | None = None
+) -> list[torch.Tensor] | None:
     """Return the codes of the sum of two tensors of codes, or None where the native kernels cannot do it.
 
     Args:
         a: first tensor.
         b: second tensor, of the same shape.
-        inverse: float32 scalar, levels of one unit of the sum.
-        levels: of the result.
+        wanted: for each form of the sum, levels of one unit (a float32 number) and the levels of the codes.
         variant: one of `native_variants()`; the fastest by default.
     """
     x, y = a.codes, b.codes
@@ -118,10 +127,11 @@ def add_codes(
     inner = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if inner else torch.contiguous_format
     x, y = x.contiguous(memory_format=layout), y.contiguous(memory_format=layout)
-    codes = torch.empty_like(x, dtype=levels.dtype)
+    found = [torch.empty_like(x, dtype=levels.dtype) for _, levels in wanted]
+    sinks = [Sink(inverse, levels.struct, c.data_ptr()) for (inverse, levels), c in zip(wanted, found, strict=True)]
     error = native_library().axdnn_add(
-        x.data_ptr(), y.data_ptr(), x.numel(), byref(a.addend), byref(b.addend), float(inverse), byref(levels.struct),
-        codes.data_ptr(), variant_number(variant), torch.get_num_threads(),
+        x.data_ptr(), y.data_ptr(), x.numel(), byref(a.addend), byref(b.addend), (Sink * len(sinks))(*sinks),
+        len(sinks), variant_number(variant), torch.get_num_threads(),
     )  # fmt: skip
     check_error(error, "axdnn_add")
-    return codes
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -87,10 +87,12 @@ class Emission:
         shape = (-1, *([1] * (sums.dim() - 2))) if dim == 1 else (-1,)
         return self.emit((sums + constant.view(shape)).to(torch.float32), multiplier.view(shape))
 
-    def emit_sum_of(self, a: Codes, b: Codes) -> torch.Tensor | None:
-        """Return the sum of two tensors of codes in this form, or None where the native kernels cannot do it."""
-        levels = self.levels
-        return None if levels is None else add_codes(a, b, self.level_unit(None), levels)
+
+def sums_of(a: Codes, b: Codes, wanted: Sequence[Emission]) -> dict[Emission, torch.Tensor] | None:
+    """Return the sum of two tensors of codes in each form, or None where the native kernels cannot do it."""
+    forms = [(float(e.level_unit(None)), levels) for e in wanted if (levels := e.levels) is not None]
+    found = add_codes(a, b, forms) if len(forms) == len(wanted) else None
+    return None if found is None else dict(zip(wanted, found, strict=True))
 
 
 def requests_of(

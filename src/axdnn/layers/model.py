@@ -16,7 +16,7 @@ from torch.nn import functional
 from axdnn.kernels import Path
 from axdnn.kernels.requantise import Codes
 from axdnn.layers.at_once import codes_at_once
-from axdnn.layers.emission import Emission, requests_of
+from axdnn.layers.emission import Emission, requests_of, sums_of
 from axdnn.layers.integer import IntegerLayer, ScaledSums
 from axdnn.layers.prefix import Forms, Recall
 from axdnn.quant import (
@@ -169,8 +169,7 @@ class ApproxModel(nn.Module):
             return {e: self._pass(node, e, values) for e in wanted}
         if node.op == "add" and self.path != "reference":
             pair = [Codes(c, e.zero_point, e.scale) for c, e in (self._codes(node, i, values) for i in range(2))]
-            summed = {e: e.emit_sum_of(*pair) for e in wanted}
-            if None not in summed.values():
+            if (summed := sums_of(*pair, wanted)) is not None:
                 return summed
         value, unit_or_none = self._exact(node, values)
         return {e: e.emit(value, unit_or_none) for e in wanted}
