@@ -101,7 +101,17 @@ def test_options_reach_the_counts(axdnn: Command, layers: Path) -> None:
         (("--sram-kb", "1,2"), ("--sram-kb", "ifmap,filter,ofmap")),
         (("--sram-kb", "0"), ("sram_kb", "0")),
         (("--sram-kb", "1.5"), ("--sram-kb",)),
-        (("--pods", 2), ("arrays", "scalesim3")),
+        (("--pods", 2), ("`pods` must be 1", "scalesim3", "pipelined")),
+        (("--batch", 4), ("--batch", "left out")),
+        (("--delay-limits-clock",), ("--delay-limits-clock", "left out")),
+        (
+            ("--dataflow", "rs", "--timing", "x", "--array", "8", "--sram-kb", "-1"),
+            ("--dataflow must", "--timing must", "--array must", "--sram-kb must"),
+        ),
+        (
+            ("--array", "0x99999", "--pods", 2, "--sram-kb", "0"),
+            ("`rows` must", "`columns` must", "`sram_kb` must", "`pods` must be 1"),
+        ),
         (("--pods", 0, "--timing", "sosa"), ("pods",)),
         (("--topology-csv", "layers.csv"), ("not both",)),
         (("--model", "lenet5"), ("--model", "left out")),
@@ -124,6 +134,7 @@ def test_faults_of_a_file_come_together(axdnn: Command, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("name,m,k,n\na,0,1,1\nb,1,x,1\n,1,1,4294967296\n")
     refused(axdnn("estimate", "--gemm-csv", path), "bad.csv", "line 2: `m`", "line 3: `k`", "line 4: `n`", "`name`")
+    refused(axdnn("estimate", "--gemm-csv", path, "--dataflow", "rs"), "--dataflow must be", "line 2: `m`")
     refused(axdnn("estimate", "--gemm-csv", tmp_path / "absent.csv"), "absent.csv")
 
 

@@ -60,6 +60,18 @@ def test_a_layer_is_explained(axdnn: Command) -> None:
         assert said in axdnn("estimate", "--model", "lenet5", "--accelerator", "npu_cim", "--explain", layer).out
 
 
+def test_a_layer_at_a_lowered_clock_is_explained(axdnn: Command) -> None:
+    given = ("estimate", "--model", "lenet5", "--accelerator", "edge_16x16", "--multiplier", "mul8s_1KVA@v2022",
+             "--delay-limits-clock", "--format", "json")  # fmt: skip
+    told = {p["name"]: p for p in json.loads(axdnn(*given, "--explain", "conv2").out)}
+    (layer,) = (x for x in json.loads(axdnn(*given).out)["layers"] if x["layer"] == "conv2")
+    assert {name: p["value"] for name, p in told.items()} == {**layer["energy_j"], "cycles": layer["cycles"]}
+    clock = told["static"]["inputs"]["clock_hz"]
+    assert clock["value"] == pytest.approx(layer["cycles"] / layer["latency_s"])
+    assert clock["value"] < 500e6
+    assert "for mul8s_1KVA@v2022, slower than the exact circuit" in clock["source"]
+
+
 @pytest.mark.parametrize("name", ["isaac", "sram_cim", "npu_cim"])
 def test_what_is_explained_is_the_report_of_chips_without_pods(axdnn: Command, name: str) -> None:
     asked = ("estimate", "--model", "lenet5", "--accelerator", name, "--batch", "2", "--format", "json")
@@ -98,6 +110,12 @@ def test_every_kind_of_machine(axdnn: Command, name: str) -> None:
     (("--accelerator", "isaac", "--sweep", "pods=1"), "--sweep must be left out beside --accelerator isaac"),
     (("--format", "csv"), "--format csv goes with --gemm-csv, --topology-csv or --sweep"),
     (("--batch", "2", "--cost-model", "paper_literal"), "--batch is for --cost-model streaming"),
+    (("--accelerator", "isaac", "--delay-limits-clock"), "--delay-limits-clock must be left out beside --accelerator"),
+    (("--accelerator", "npu_cim", "--delay-limits-clock"), "--delay-limits-clock must be left out beside"),
+    (("--sweep", "pods=1", "--delay-limits-clock"), "--delay-limits-clock must be left out beside --sweep"),
+    (("--voltage", "0.8", "--delay-limits-clock", "--cost-model", "paper_literal"),
+     "--delay-limits-clock, --voltage must be left out beside --cost-model paper_literal"),
+    (("--explain", "chip", "--reading", "ideal"), "--reading must be buildable beside --explain chip, but got ideal"),
 ])  # fmt: skip
 def test_faults(axdnn: Command, arguments: tuple[str, ...], said: str) -> None:
     done = axdnn("estimate", "--model", "lenet5", *arguments)

@@ -109,7 +109,7 @@ def test_changed_fields_say_so():
         ("colour", 3, r"unknown key `colour`"),
         ("name", 3, r"`name` must be a text"),
         ("array.pods", 8, r"`array\.pods` must be \{value: number"),
-        ("array.pods.value", 2.5, r"`array\.pods`\.value must be a whole number in 1\.\.512 1, but got 2\.5"),
+        ("array.pods.value", 2.5, r"`array\.pods`\.value must be a whole number in 1\.\.512, but got 2\.5"),
         ("array.pods.value", 0, r"whole number in 1\.\.512"),
         ("array.pods.value", True, r"whole number"),
         ("array.clock.value", float("nan"), r"`array\.clock`\.value must be a finite number in"),

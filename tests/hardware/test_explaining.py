@@ -5,6 +5,7 @@ import math
 import pytest
 
 from axdnn.hardware import estimate, explain_layer, list_accelerators, load_accelerator
+from axdnn.multipliers import load_multiplier
 from axdnn.records import Assignment, UnknownNameError
 
 FUNCTIONS = {"ceil": math.ceil, "log2": math.log2, "max": max, "__builtins__": {}}
@@ -46,6 +47,21 @@ def test_sources_are_those_of_the_file(lenet, multipliers, uniform):
     changed = chip.replace(dram_j_bit=1e-12)
     again = explain_layer(lenet, uniform(lenet, "mul8u_QKX"), changed, "conv2", multipliers=multipliers)
     assert "changed by the caller" in {p.name: p for p in again}["dram"].inputs["dram_j_bit"].source
+
+
+@pytest.mark.parametrize("name", ["mul8s_1KVA@v2022", "mul8s_1L2N"])
+def test_a_clock_that_delays_limit(lenet, uniform, name):
+    """Bound by DRAM, whose cycles follow the clock, so that layers at another clock have other cycles."""
+    given, chosen = {name: load_multiplier(name)}, uniform(lenet, name)
+    chip = load_accelerator("edge_16x16").replace(dram_bandwidth_b_s=1e8)
+    report = estimate(lenet, chosen, chip, multipliers=given, delay_limits_clock=True)
+    for layer in report.layers:
+        parts = explain_layer(lenet, chosen, chip, layer.layer, multipliers=given, delay_limits_clock=True)
+        assert {p.name: p.value for p in parts} == {**layer.energy_j, "cycles": layer.cycles}
+        assert all(recomputed(p) == pytest.approx(p.value, rel=1e-9, abs=1e-30) for p in parts)
+        clock = next(p for p in parts if p.name == "static").inputs["clock_hz"]
+        assert clock.value == pytest.approx(layer.cycles / layer.latency_s)
+        assert (name in clock.source) == (name == "mul8s_1KVA@v2022")
 
 
 def test_exact_rows_are_told_apart(lenet, multipliers, uniform):

@@ -99,7 +99,8 @@ def estimate(
         "--model": model, "--accelerator": accelerator, "--data": data, "--multiplier": multiplier,
         "--assignment": assignment, "--reading": reading, "--weights": weights, "--mean": mean, "--std": std,
         "--sweep": sweep or None, "--output": output, "--explain": explain, "--voltage": voltage,
-        "--operators": operators,
+        "--operators": operators, "--delay-limits-clock": delay_limits_clock or None,
+        "--batch": batch if batch != 1 else None,
     }  # fmt: skip
     of_array = {"--dataflow": dataflow, "--array": array, "--timing": timing, "--sram-kb": sram_kb, "--pods": pods}
     if gemm_csv is not None or topology_csv is not None:
@@ -118,7 +119,8 @@ def estimate(
     if (sweep or explain) and cost_model != "streaming":
         raise InvalidInputError(f"--sweep and --explain are for --cost-model streaming, but got {cost_model}")
     if sweep:
-        inapt = {"--assignment": assignment, "--reading": reading, "--explain": explain, "--operators": operators}
+        inapt = {"--assignment": assignment, "--reading": reading, "--explain": explain, "--operators": operators,
+                 "--delay-limits-clock": delay_limits_clock or None}  # fmt: skip
         _without(inapt, "--sweep")
     if explain is not None:
         _without({"--operators": operators}, "--explain, whose figures are those of layers")
@@ -136,6 +138,9 @@ def estimate(
         raise InvalidInputError(
             f"--batch is for --cost-model streaming, but got {cost_model}, which prices one inference"
         )
+    if cost_model != "streaming":
+        inapt = {"--delay-limits-clock": delay_limits_clock or None, "--voltage": voltage}
+        _without(inapt, f"--cost-model {cost_model}, which reads neither delays nor voltages")
     if multiplier is not None and assignment is not None:
         raise InvalidInputError("give --multiplier or --assignment, not both")
     chip = load_machine("tpu_v4" if accelerator is None else accelerator)
@@ -145,7 +150,8 @@ def estimate(
             _without(of_pods, f"--accelerator {chip.name}, which is a bank of arrays")
             chip = chip.replace(delay_limits_clock=True) if delay_limits_clock else chip
         else:
-            of_pods |= {"--multiplier": multiplier, "--assignment": assignment}
+            of_pods |= {"--multiplier": multiplier, "--assignment": assignment,
+                        "--delay-limits-clock": delay_limits_clock or None}  # fmt: skip
             _without(of_pods, f"--accelerator {chip.name}, which has no pods of multipliers")
         _without({"--operators": operators}, f"--accelerator {chip.name}, whose cost model prices layers alone")
         if cost_model != "streaming":
@@ -190,7 +196,8 @@ def estimate(
         explain_on_bank(network, on_bank, chip, explain, wired, batch, format)
         return
     if explain is not None:
-        explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format)
+        explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format,
+                         delay_limits_clock)  # fmt: skip
         return
     if not isinstance(chip, Accelerator):
         priced = chip.cost(network, on_bank, multipliers=wired, batch=batch)

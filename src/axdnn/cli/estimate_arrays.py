@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,18 +44,31 @@ def array_estimate(
     """Print the counts of every layer of a file.
 
     Raises:
-        InvalidInputError: a faulty file or option.
+        InvalidInputError: a faulty file or options, all of them named.
     """
     from axdnn.hardware import array_counts, read_gemm_csv, read_topology_csv
     from axdnn.records import InvalidInputError
 
     if gemm_csv is not None and topology_csv is not None:
         raise InvalidInputError("give --gemm-csv or --topology-csv, not both")
-    flow, form = _one_of("--dataflow", dataflow or "ws"), _one_of("--timing", timing or "scalesim3")
-    rows, columns = _array(array or "128x128")
-    buffers = _buffers(sram_kb or "256")
-    layers = read_gemm_csv(gemm_csv) if gemm_csv is not None else read_topology_csv(str(topology_csv))
-    counts = array_counts(layers, rows, columns, flow, form, buffers, 1 if pods is None else pods)  # type: ignore[arg-type]
+    faults: list[str] = []
+
+    def taken(read: Callable[..., Any], *given: Any) -> Any:
+        """What `read` makes of an option or file; what is wrong with it is noted."""
+        try:
+            return read(*given)
+        except InvalidInputError as error:
+            faults.append(str(error))
+            return None
+
+    flow, form = taken(_one_of, "--dataflow", dataflow or "ws"), taken(_one_of, "--timing", timing or "scalesim3")
+    size = taken(_array, array or "128x128")
+    buffers = taken(_buffers, sram_kb or "256")
+    layers = taken(read_gemm_csv, gemm_csv) if gemm_csv is not None else taken(read_topology_csv, topology_csv)
+    if faults:
+        raise InvalidInputError("; ".join(faults))
+    rows, columns = size
+    counts = array_counts(layers, rows, columns, flow, form, buffers, 1 if pods is None else pods)
     fixed = {
         "dataflow": flow, "timing": form, "array_rows": rows, "array_cols": columns, "pods": pods or 1,
         "sram_kB_each": buffers[0] if len(set(buffers)) == 1 else None,

@@ -92,15 +92,25 @@ def as_csv(found: Sweep) -> str:
 
 def explain_estimate(
     network: Network, assignment: Assignment, chip: Machine, layer: str, multipliers: Mapping[str, Multiplier],
-    reading: str, batch: int, format: str,
+    reading: str, batch: int, format: str, delay_limits_clock: bool,
 ) -> None:  # fmt: skip
-    """Print formula, inputs and sources of a layer's figures, or of the chip's area and memory."""
+    """Print formula, inputs and sources of a layer's figures, or of the chip's area and memory.
+
+    Raises:
+        UnknownNameError: no such layer.
+        InvalidInputError: another reading than `buildable` for the chip.
+    """
     from axdnn.hardware import Accelerator, estimate, explain_chip, explain_layer, thinned
     from axdnn.hardware.imc import ImcChip
     from axdnn.hardware.systems import SystemChip
+    from axdnn.records import InvalidInputError
 
     if isinstance(chip, Accelerator) and layer == "chip" and layer not in network.layer_names:
-        report = estimate(network, assignment, chip, multipliers=multipliers, batch=batch)
+        if reading != "buildable":
+            raise InvalidInputError(f"--reading must be buildable beside --explain chip, but got {reading}")
+        report = estimate(
+            network, assignment, chip, multipliers=multipliers, batch=batch, delay_limits_clock=delay_limits_clock
+        )
         shapes = thinned(network, assignment)
         show_explained(layer, explain_chip(report, shapes, chip, multipliers=multipliers), format)
     elif isinstance(chip, Accelerator):
@@ -112,6 +122,7 @@ def explain_estimate(
             multipliers=multipliers,
             reading=reading,
             batch=batch,  # type: ignore[arg-type]
+            delay_limits_clock=delay_limits_clock,
         )
         show_explained(layer, parts, format)
     elif isinstance(chip, ImcChip):

@@ -192,11 +192,11 @@ def accelerator_faults(text: str, where: str) -> list[str]:
 def _read(text: str, where: str) -> tuple[list[str], dict[str, Any]]:
     """Return all faults, and the fields of the accelerator as far as they are legal."""
     data, wrong = read_yaml(text, where)
-    if wrong:
+    if data is None and wrong:
         return wrong, {}
     if not isinstance(data, Mapping):
         return [f"{where} must hold a mapping of sections, but got {type(data).__name__}"], {}
-    faults = key_faults(data, where)
+    faults = wrong + key_faults(data, where)
     labels = {key: data[key] for key in ("name", "description") if key in data}
     for key, value in labels.items():
         if not isinstance(value, str) or not value.strip():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from axdnn.hardware.dram import buffered_words, flushed_words, usable_words
 from axdnn.hardware.layer_files import GemmLayers
-from axdnn.hardware.systolic import Dataflow, Ints, Timing, buffer_accesses, cycles, place
+from axdnn.hardware.systolic import SHARED_TIMINGS, Dataflow, Ints, Timing, buffer_accesses, cycles, place
 from axdnn.records.errors import InvalidInputError
 
 MOST_PRODUCTS = 2**53
@@ -84,9 +84,10 @@ def array_counts(
         pods: arrays that share the tiles; above 1 only with `pipelined` and `sosa`.
 
     Raises:
-        InvalidInputError: a size out of range, a layer of more than 2^53 products, or words that do not go together.
+        InvalidInputError: sizes out of range, layers of more than 2^53 products, or words that do not go together;
+            all of them named.
     """
-    _check(layers, rows, columns, sram_kb, pods)
+    _check(layers, rows, columns, dataflow, timing, sram_kb, pods)
     g, shape = layers.groups, (layers.m, layers.k, layers.n, rows, columns)
     p = place(*shape, dataflow)
     once = cycles(*shape, dataflow, timing, pods)
@@ -121,19 +122,30 @@ def array_counts(
     )
 
 
-def _check(layers: GemmLayers, rows: int, columns: int, sram_kb: tuple[int, int, int], pods: int) -> None:
-    for label, value, most in (
-        ("rows", rows, LARGEST_ARRAY), ("columns", columns, LARGEST_ARRAY), ("pods", pods, LARGEST_ARRAY),
-        *(("sram_kb", kb, LARGEST_SRAM_KB) for kb in sram_kb),
-    ):  # fmt: skip
-        if not 1 <= value <= most:
-            raise InvalidInputError(f"`{label}` must be a whole number in 1..{most}, but got {value}")
+def _check(
+    layers: GemmLayers, rows: int, columns: int, dataflow: str, timing: str, sram_kb: tuple[int, int, int], pods: int
+) -> None:
+    faults = [
+        f"`{label}` must be a whole number in 1..{most}, but got {value}"
+        for label, value, most in (
+            ("rows", rows, LARGEST_ARRAY), ("columns", columns, LARGEST_ARRAY), ("pods", pods, LARGEST_ARRAY),
+            *(("sram_kb", kb, LARGEST_SRAM_KB) for kb in sram_kb),
+        ) if not 1 <= value <= most
+    ]  # fmt: skip
+    if pods > 1 and timing not in SHARED_TIMINGS:
+        faults.append(
+            f"`pods` must be 1 with timing {timing!r}, for {' and '.join(SHARED_TIMINGS)} share, but got {pods}"
+        )
+    if timing.startswith("sosa") and dataflow != "ws":
+        faults.append(f"`dataflow` must be ws with timing {timing!r}, but got {dataflow!r}")
     macs = np.ones(len(layers.names))
     for label in ("m", "k", "n", "groups"):
         values = getattr(layers, label)
         macs *= values
         if (wrong := np.flatnonzero(values < 1)).size:
-            raise InvalidInputError(f"layer {layers.names[wrong[0]]!r}: {label} >= 1 must hold, got {values[wrong[0]]}")
+            faults.append(f"layer {layers.names[wrong[0]]!r}: {label} >= 1 must hold, got {values[wrong[0]]}")
     if large := [name for name, count in zip(layers.names, macs, strict=True) if count > MOST_PRODUCTS]:
         shown = ", ".join(large[:12])
-        raise InvalidInputError(f"m * k * n * groups <= 2^53 must hold in every layer, but does not in {shown}")
+        faults.append(f"m * k * n * groups <= 2^53 must hold in every layer, but does not in {shown}")
+    if faults:
+        raise InvalidInputError("; ".join(dict.fromkeys(faults)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ def is_path(name_or_path: str | os.PathLike[str]) -> bool:
     return isinstance(name_or_path, os.PathLike) or text.endswith((".yaml", ".yml")) or os.sep in text
 
 
+def beside(path: str, where: str) -> str:
+    """A path that stands in the file `where`: relative to that file's folder."""
+    return os.path.join(os.path.dirname(where), path)
+
+
 def read_text(path: str, what: str) -> str:
     """Text of a user's file; `what` names its kind in errors.
 
@@ -41,9 +47,34 @@ def read_text(path: str, what: str) -> str:
         raise InvalidInputError(f"cannot read the {what} file {path}: {error}") from error
 
 
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Notes keys that stand twice in a mapping, of which YAML would silently take the last."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.twice: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+                if key.value in seen:
+                    self.twice.append(f"line {key.start_mark.line + 1}: the key `{key.value}` must stand once")
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(text: str, where: str) -> tuple[Any, list[str]]:
-    """Return what a YAML text holds and the fault if it is none; `where` names the file."""
+    """Return what a YAML text holds (None if it is none) and its faults: that, or keys that stand twice.
+
+    `where` names the file in them.
+    """
     try:
-        return yaml.safe_load(text), []
+        loader = _OnceLoader(text)
+        data = loader.get_single_data()
     except yaml.YAMLError as error:
         return None, [f"{where} must be YAML, but: {error}"]
+    return data, [f"{where}: {fault}" for fault in loader.twice]

@@ -83,9 +83,7 @@ def estimate(
     network = batched(thinned(network, assignment), batch)
     reference = exact_figures(exact)
     if delay_limits_clock:
-        slowest = max(require_figures(m).delay_s / reference[m.coding].delay_s for m in kinds.values())
-        if slowest > 1:
-            chip = chip.replace(clock_hz=float(clock_limit_hz(slowest, chip.clock_hz)))
+        chip = slowed(chip, kinds, reference)
     terms = layer_terms(network, chip)
     if reading == "ideal":
         build = ideal(kinds, chip, reference)
@@ -124,6 +122,19 @@ def estimate(
         operator_latency_s=operator_s,
         operators_included=included,
     )
+
+
+def slowed(chip: Accelerator, kinds: Mapping[str, Multiplier], exact: Mapping[Coding, Figures]) -> Accelerator:
+    """Return the chip with the clock that its slowest multiplier allows, see `delay_limits_clock` of `estimate`."""
+    ratios = {name: require_figures(m).delay_s / exact[m.coding].delay_s for name, m in kinds.items()}
+    name = max(ratios, key=lambda key: ratios[key])
+    if ratios[name] <= 1:
+        return chip
+    told = (
+        f"{chip.sources.get('array.clock', 'unknown')}; / {ratios[name]:.4g} for {name}, slower than the exact circuit"
+    )
+    changed = chip.replace(clock_hz=float(clock_limit_hz(ratios[name], chip.clock_hz)))
+    return changed.replace(sources={**chip.sources, "array.clock": told})
 
 
 def kinds_in_use(

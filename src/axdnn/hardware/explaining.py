@@ -12,7 +12,7 @@ from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.batching import batched
 from axdnn.hardware.components import ACCUMULATOR_BYTES, exact_figures, power_ratio
 from axdnn.hardware.dataflows import MOVING_BITS
-from axdnn.hardware.estimate import estimate
+from axdnn.hardware.estimate import estimate, kinds_in_use, slowed
 from axdnn.hardware.explained import Explained, Input
 from axdnn.hardware.layer_arrays import layer_arrays
 from axdnn.hardware.parameters import OPTIONAL, PARAMETERS
@@ -44,6 +44,7 @@ def explain_layer(
     reading: Reading = "buildable",
     exact: Mapping[Coding, Figures] | None = None,
     batch: int = 1,
+    delay_limits_clock: bool = False,
 ) -> tuple[Explained, ...]:
     """Explain what a layer costs: its energy by component, and its cycles; arguments as of `estimate`.
 
@@ -53,6 +54,8 @@ def explain_layer(
     if layer not in network.layer_names:
         raise unknown_name("layer", layer, network.layer_names, f"the network is {network.name!r}")
     chip = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    if delay_limits_clock:
+        chip = slowed(chip, kinds_in_use(network, assignment, multipliers), exact_figures(exact))
     options = {"multipliers": multipliers, "reading": reading, "exact": exact, "batch": batch}
     report = estimate(network, assignment, chip, **options)  # type: ignore[arg-type]
     return _Layer(batched(thinned(network, assignment), batch), chip, layer, report, multipliers, exact).all()

@@ -17,6 +17,7 @@ from axdnn.hardware.design_files import is_path, read_text, read_yaml
 from axdnn.hardware.imc import imc_chip_faults, list_imc_chips, load_imc_chip, parse_imc_chip
 from axdnn.hardware.interface import Machine
 from axdnn.hardware.systems import list_systems, parse_system, shipped_system_text, system_faults
+from axdnn.hardware.systems.chip import Core
 from axdnn.records import InvalidInputError, unknown_name
 
 KINDS: dict[str, Callable[[], list[str]]] = {
@@ -46,7 +47,7 @@ def load_machine(name_or_path: str | os.PathLike[str]) -> Machine:
         content = read_text(text, "accelerator")
         kind = _kind(content)
         if kind == "system":
-            return parse_system(content, text, load_machine)
+            return parse_system(content, text, _load_core)
         if kind == "bank":
             return parse_bank(content, text, _load_systolic)
         return parse_imc_chip(content, text) if kind else parse_accelerator(content, text)
@@ -55,7 +56,7 @@ def load_machine(name_or_path: str | os.PathLike[str]) -> Machine:
         how = "`axdnn accelerators list` prints all of them; a path to a YAML file works too"
         raise unknown_name("accelerator", text, machines, how)
     if machines[text] == "system":
-        return parse_system(shipped_system_text(text), f"{text}.yaml", load_machine)
+        return parse_system(shipped_system_text(text), f"{text}.yaml", _load_core)
     if machines[text] == "bank":
         return parse_bank(shipped_bank_text(text), f"{text}.yaml", _load_systolic)
     return load_imc_chip(text) if machines[text] == "in memory" else load_accelerator(text)
@@ -71,7 +72,7 @@ def machine_faults(path: str | os.PathLike[str]) -> list[str]:
     content = read_text(text, "accelerator")
     kind = _kind(content)
     if kind == "system":
-        return system_faults(content, text, load_machine)
+        return system_faults(content, text, _load_core)
     if kind == "bank":
         return bank_faults(content, text, _load_systolic)
     return imc_chip_faults(content, text) if kind else accelerator_faults(content, text)
@@ -85,10 +86,22 @@ def _kind(content: str) -> str:
 
 def _load_systolic(name_or_path: str) -> Accelerator:
     """A systolic chip for a bank; its kind is looked at before it is read, for a bank may name itself."""
-    if is_path(name_or_path):
-        kind = _kind(read_text(name_or_path, "accelerator"))
-    else:
-        kind = list_machines().get(name_or_path, "")
-    if kind not in ("", "systolic"):
+    if (kind := _kind_of(name_or_path)) not in ("", "systolic"):
         raise InvalidInputError(f"must be a systolic design, but {name_or_path!r} is of kind {kind!r}")
     return load_accelerator(name_or_path)
+
+
+def _load_core(name_or_path: str) -> Core:
+    """A core for a system; its kind is looked at before it is read, for a system may name itself."""
+    if (kind := _kind_of(name_or_path)) in ("system", "bank"):
+        raise InvalidInputError(f"must be a systolic or in-memory design, but {name_or_path!r} is of kind {kind!r}")
+    core = load_machine(name_or_path)
+    assert isinstance(core, Core)  # the kinds that are left
+    return core
+
+
+def _kind_of(name_or_path: str) -> str:
+    """Kind of a design: of a file as `_kind` says, of a shipped one as in `KINDS`, "" of an unknown name."""
+    if is_path(name_or_path):
+        return _kind(read_text(name_or_path, "accelerator"))
+    return list_machines().get(name_or_path, "")

@@ -195,8 +195,13 @@ def entry_faults(entry: Any, parameter: Parameter, where: str) -> list[str]:
     if not parameter.low <= si <= parameter.high or (parameter.whole and si != int(si)):
         kind = "a whole number" if parameter.whole else "a finite number"
         low, high = (f"{bound / units[unit]:g}" for bound in (parameter.low, parameter.high))
-        faults.append(f"{at}.value must be {kind} in {low}..{high} {unit}, but got {value!r}")
+        faults.append(f"{at}.value must be {kind} in {low}..{high}{shown_unit(unit)}, but got {value!r}")
     return faults
+
+
+def shown_unit(unit: str) -> str:
+    """A unit behind its number; nothing for the unit 1."""
+    return "" if unit == "1" else f" {unit}"
 
 
 def read_entry(entry: Mapping[str, Any], parameter: Parameter) -> tuple[float | int | str, str]:
@@ -205,5 +210,4 @@ def read_entry(entry: Mapping[str, Any], parameter: Parameter) -> tuple[float | 
     if parameter.choices:
         return str(value), f"{value}; {source}"
     si = value * UNITS[parameter.dimension][unit]
-    shown = f"{value:g}" if unit == "1" else f"{value:g} {unit}"
-    return (int(si) if parameter.whole else float(si)), f"{shown}; {source}"
+    return (int(si) if parameter.whole else float(si)), f"{value:g}{shown_unit(unit)}; {source}"

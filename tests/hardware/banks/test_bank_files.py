@@ -155,7 +155,7 @@ FAULTS = {
     "exact rows": ({"chip": "xai_gen"}, ["`chip` must have no exact rows, but 'xai_gen' has 128"]),
     "chip a list": ({"chip": ["tpu_v3"]}, ["`chip` must be the name of a systolic accelerator"]),
     "idle": ({"idle_fraction": {"value": 1.5, "unit": "1", "source": "x"}},
-             ["`idle_fraction`.value must be a finite number in 0..1 1, but got 1.5"]),
+             ["`idle_fraction`.value must be a finite number in 0..1, but got 1.5"]),
     "idle without source": ({"idle_fraction": 0.5}, ["`idle_fraction` must be {value: number, unit: text"]),
     "clock": ({"delay_limits_clock": "yes"}, ["`delay_limits_clock` must be true or false, but got 'yes'"]),
     "key": ({"idle": 1}, ["unknown key `idle`; allowed here: name, description, kind, chip, arrays, idle_fraction"]),
@@ -200,5 +200,5 @@ def test_a_bank_is_no_core_of_a_system(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump(data))
     (fault,) = machine_faults(mine)
-    assert "`cores.bank` must be a systolic or in-memory design" in fault
+    assert "`cores.bank`: must be a systolic or in-memory design" in fault
     assert yaml.safe_load(shipped_bank_text("tpu_v3_bank"))["kind"] == "bank"

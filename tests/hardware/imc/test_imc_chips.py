@@ -66,6 +66,23 @@ def test_every_fault_is_named_together():
         assert part in text
 
 
+def test_every_fault_of_an_entry_is_named():
+    data = data_of("isaac")
+    data["cell"]["read_voltage"] = {"value": "low", "unit": "kV", "source": ""}
+    data["array"]["rows"] = {"value": 0, "unit": "1", "source": ""}
+    data["adc"]["model"] = {"value": "flash", "unit": "V", "source": ""}
+    with pytest.raises(InvalidInputError) as caught:
+        parse_imc_chip(yaml.safe_dump(data), "mine.yaml")
+    said = str(caught.value)
+    assert said.startswith("mine.yaml has 7 fault(s):")
+    for part in (
+        "`cell.read_voltage.source` must", "`cell.read_voltage.unit` must be one of V, mV, but got 'kV'",
+        "`array.rows.source` must", "`array.rows.value` must be a whole number in 2..8192, but got 0",
+        "`adc.model.source` must", "`adc.model.unit` must", "`adc.model.value` must be one of sar_table",
+    ):  # fmt: skip
+        assert part in said
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [

@@ -69,7 +69,7 @@ def test_pods_share_what_they_can():
     counts = array_counts(layer, 32, 32, "ws", "sosa", pods=4)
     assert counts.total_cycles[0] == cycles(64, 300, 200, 32, 32, "ws", "sosa", 4)
     assert counts.overall_util_pct[0] == pytest.approx(100 * 64 * 300 * 200 / (counts.total_cycles[0] * 32 * 32 * 4))
-    with pytest.raises(InvalidInputError, match="`arrays` must be 1 with timing 'scalesim3'"):
+    with pytest.raises(InvalidInputError, match="`pods` must be 1 with timing 'scalesim3'"):
         array_counts(layer, 32, 32, pods=4)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from axdnn.hardware import accelerator_faults, list_accelerators, parse_accelerator
+from axdnn.hardware import accelerator_faults, list_accelerators, load_machine, machine_faults, parse_accelerator
+from axdnn.hardware.design_files import shipped_text
 from axdnn.records import InvalidInputError
 
 
@@ -45,7 +46,7 @@ def test_every_fault_is_named(data):
         "unknown key `array.cores`; allowed here: pods, rows, columns, clock, exact_rows, fill, ",
         "`array.pods`.unit must be one of 1, but got 'one'",
         "`array.pods`.source must say where the value comes from",
-        "`array.rows`.value must be a whole number in 1..4096 1, but got 0",
+        "`array.rows`.value must be a whole number in 1..4096, but got 0",
         "`memory.dram_latency` must be {value: number, unit: text, source: text}, but got 1",
     )
     assert len(faults) == len(said)
@@ -74,3 +75,30 @@ def test_entries_that_do_not_go_together(data):
 def test_what_is_no_mapping_is_one_fault(text, said):
     (fault,) = accelerator_faults(text, "chip.yaml")
     assert said in fault
+
+
+@pytest.mark.parametrize("name", ["tpu_v4", "tpu_v3_bank", "npu_cim", "isaac"])
+def test_keys_that_stand_twice_are_named_with_the_other_faults(name, tmp_path):
+    """YAML takes the last of them, whatever the first said."""
+    package = {"tpu_v4": "hardware", "tpu_v3_bank": "hardware.banks", "npu_cim": "hardware.systems"}
+    text = shipped_text(f"axdnn.{package.get(name, 'hardware.imc')}", name)
+    path = tmp_path / "mine.yaml"
+    path.write_text(text + "\nname: other\nmore: 1\n")
+    last = len(text.splitlines()) + 2
+    faults = machine_faults(path)
+    assert len(faults) == 2
+    assert faults[0] == f"{path}: line {last}: the key `name` must stand once"
+    assert "unknown" in faults[1]
+    with pytest.raises(InvalidInputError, match=r"(?s)the key `name` must stand once.*unknown"):
+        load_machine(path)
+
+
+def test_keys_of_merged_mappings_may_be_given_anew():
+    """`<<` is how YAML shares entries; what stands beside it takes its place."""
+    text = shipped("tpu_v4")
+    merged = text.replace(
+        '  rows:\n    value: 128\n    unit: "1"\n', '  rows:\n    <<: {value: 64, unit: "1"}\n    value: 32\n'
+    )
+    assert merged != text
+    assert accelerator_faults(merged, "chip.yaml") == []
+    assert parse_accelerator(merged, "chip.yaml").rows == 32

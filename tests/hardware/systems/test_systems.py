@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from axdnn.hardware import exact_assignment, list_machines, load_accelerator, load_machine, machine_faults
+from axdnn.hardware.design_files import shipped_text
 from axdnn.hardware.imc import load_imc_chip
 from axdnn.hardware.mapping import given
 from axdnn.hardware.systems import SystemChip, core_costs, shipped_system_text
@@ -97,7 +98,7 @@ def test_files_and_their_faults(tmp_path):
     data["link"]["width"] = 3
     del data["memory"]["dram"], data["static"]
     mine.write_text(yaml.safe_dump(data))
-    said = ("cores.npu", "edge_16x16", "`cores.other` must be a systolic or in-memory design",
+    said = ("cores.npu", "edge_16x16", "`cores.other`: must be a systolic or in-memory design",
             "`rules.depthwise` must be one of fine, poor, illegal", "`link.latency`.value must be",
             "unknown key `link.width`", "`memory.dram` is missing", "`static` is missing")  # fmt: skip
     faults = machine_faults(mine)
@@ -105,3 +106,54 @@ def test_files_and_their_faults(tmp_path):
     assert all(any(words in fault for fault in faults) for words in said)
     with pytest.raises(InvalidInputError, match=r"link\.width"):
         load_machine(mine)
+
+
+def written(path, **changes):
+    path.write_text(yaml.safe_dump({**yaml.safe_load(shipped_system_text("npu_cim")), **changes}))
+    return path
+
+
+def test_cores_are_found_beside_the_file(tmp_path, monkeypatch):
+    """As the chip of a bank is, whatever folder the command runs in."""
+    (tmp_path / "chips").mkdir()
+    npu = shipped_text("axdnn.hardware", "edge_16x16").replace("edge_16x16", "mine")
+    (tmp_path / "chips" / "npu.yaml").write_text(npu)
+    mine = written(tmp_path / "mine.yaml", cores={"npu": "chips/npu.yaml", "cim": "sram_cim"})
+    absolute = written(tmp_path / "absolute.yaml", cores={"npu": str(tmp_path / "chips" / "npu.yaml")})
+    for folder in (tmp_path, tmp_path / "chips"):
+        monkeypatch.chdir(folder)
+        assert {name: core.name for name, core in load_machine(mine).cores.items()} == {
+            "npu": "mine",
+            "cim": "sram_cim",
+        }
+        assert load_machine(absolute).cores["npu"].name == "mine"
+    (fault,) = machine_faults(written(tmp_path / "lost.yaml", cores={"npu": "npu.yaml"}))
+    assert f"`cores.npu`: cannot read the accelerator file {tmp_path / 'npu.yaml'}" in fault
+
+
+@pytest.mark.parametrize("through", [[], ["second.yaml"], ["second.yaml", "third.yaml"]])
+def test_a_system_that_names_itself_is_a_fault(tmp_path, through):
+    """Itself, or in a ring of files: it is no core, and is not read as one."""
+    ring = ["mine.yaml", *through]
+    for name, core in zip(ring, [*through, "mine.yaml"], strict=True):
+        written(tmp_path / name, cores={"npu": "edge_16x16", "other": core})
+    mine, core = tmp_path / "mine.yaml", [*through, "mine.yaml"][0]
+    (fault,) = machine_faults(mine)
+    said = f"`cores.other`: must be a systolic or in-memory design, but '{tmp_path / core}' is of kind 'system'"
+    assert fault == f"{mine}: {said}"
+    with pytest.raises(InvalidInputError, match="is of kind 'system'"):
+        load_machine(mine)
+
+
+def test_names_that_a_core_cannot_have(tmp_path):
+    """The areas of a report are by name, and those of the shared parts must not take the place of a core's."""
+    cores = {"buffer": "edge_16x16", "links": "sram_cim", 3: "sram_cim", " ": "sram_cim", "npu": ["edge_16x16"]}
+    faults = machine_faults(written(tmp_path / "mine.yaml", cores=cores))
+    said = ("`cores.buffer`: the name of a core must not be buffer or links", "`cores.links`: the name of a core must",
+            "`cores.3`: the name of a core must be a text, but got 3", "must be a text, but got ' '",
+            "`cores.npu` must be the name of an accelerator or the path of its file, but got [")  # fmt: skip
+    assert len(faults) == len(said)
+    assert all(any(words in fault for fault in faults) for words in said)
+    chip = load_machine("npu_cim")
+    with pytest.raises(InvalidInputError, match="must not be buffer or links"):
+        chip.replace(cores={"buffer": chip.cores["npu"]})

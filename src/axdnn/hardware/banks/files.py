@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from axdnn.hardware.accelerator import Accelerator
 from axdnn.hardware.banks.bank import ArrayBank, BankArray
 from axdnn.hardware.components import require_figures
-from axdnn.hardware.design_files import is_path, read_yaml, shipped_names, shipped_text
+from axdnn.hardware.design_files import beside, is_path, read_yaml, shipped_names, shipped_text
 from axdnn.hardware.parameters import Parameter, entry_faults, level_faults, read_entry
 from axdnn.records import AxdnnError, InvalidInputError
 
@@ -57,11 +56,11 @@ def bank_faults(text: str, where: str, load_chip: LoadChip) -> list[str]:
 
 def _read(text: str, where: str, load_chip: LoadChip) -> tuple[list[str], dict[str, Any]]:
     data, wrong = read_yaml(text, where)
-    if wrong:
+    if data is None and wrong:
         return wrong, {}
     if not isinstance(data, Mapping):
         return [f"{where} must hold a mapping of keys, but got {type(data).__name__}"], {}
-    faults = level_faults(data, REQUIRED, OPTIONAL, where, "")
+    faults = wrong + level_faults(data, REQUIRED, OPTIONAL, where, "")
     fields: dict[str, Any] = {key: data[key] for key in ("name", "description") if key in data}
     for key, value in fields.items():
         if not isinstance(value, str) or not value.strip():
@@ -91,17 +90,12 @@ def _chip(given: Any, where: str, load_chip: LoadChip) -> tuple[Accelerator | No
     if not isinstance(given, str) or not given.strip():
         return None, [f"{at} must be the name of a systolic accelerator or the path of its file, but got {given!r}"]
     try:
-        chip = load_chip(_beside(given, where) if is_path(given) else given)
+        chip = load_chip(beside(given, where) if is_path(given) else given)
     except AxdnnError as error:
         return None, [f"{at}: {error}"]
     if chip.exact_rows:
         return None, [f"{at} must have no exact rows, but {given!r} has {chip.exact_rows}; make an array of exact ones"]
     return chip, []
-
-
-def _beside(path: str, where: str) -> str:
-    """A path in a file, which is relative to the file's folder."""
-    return os.path.join(os.path.dirname(where), path)
 
 
 def _arrays(given: Any, where: str) -> tuple[tuple[BankArray, ...], list[str]]:
@@ -140,7 +134,7 @@ def _multiplier(given: Any, where: str, at: str) -> tuple[str, list[str]]:
 
     if not isinstance(given, str) or not given.strip():
         return "", [f"{at} must be a name of `axdnn multipliers list`, but got {given!r}"]
-    name = _beside(given, where) if is_file_name(given) else given
+    name = beside(given, where) if is_file_name(given) else given
     try:
         require_figures(load_multiplier(name))
     except AxdnnError as error:

@@ -163,10 +163,10 @@ def parse_imc_chip(text: str, where: str) -> ImcChip:
         InvalidInputError: not YAML, or missing, unknown or illegal entries, all of them named.
     """
     data, wrong = read_yaml(text, where)
-    if wrong:
+    if data is None and wrong:
         raise InvalidInputError(wrong[0])
     fields, sources, faults = read_chip(data)
-    if faults:
+    if faults := wrong + faults:
         raise InvalidInputError(
             "\n".join([f"{where} has {len(faults)} fault(s):", *(f"  {fault}" for fault in faults)])
         )
@@ -181,4 +181,6 @@ def imc_chip_faults(text: str, where: str) -> list[str]:
         where: names the file in the sentences.
     """
     data, wrong = read_yaml(text, where)
-    return wrong or [f"{where}: {fault}" for fault in read_chip(data)[2]]
+    if data is None and wrong:
+        return wrong
+    return wrong + [f"{where}: {fault}" for fault in read_chip(data)[2]]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from axdnn.hardware.parameters import UNITS, Parameter
+from axdnn.hardware.parameters import UNITS, Parameter, shown_unit
 
 CHIP_UNITS: dict[str, dict[str, float]] = {
     **UNITS,
@@ -101,7 +101,10 @@ def read_chip(data: Any) -> tuple[dict[str, Any], dict[str, str], list[str]]:
             faults.append(f"`{label}` must be a text, but got {fields[label]!r}")
     fields["kind"] = data.get("kind")
     if fields["kind"] not in KINDS:
-        said = f"`kind` must be one of {', '.join(KINDS)} (in memory), bank or system, but got {fields['kind']!r}"
+        said = (
+            f"`kind` must be one of {', '.join(KINDS)} (in memory), bank or system, or left out of a systolic design, "
+            f"but got {fields['kind']!r}"
+        )
         return fields, sources, [*faults, said]
     keys = keys_of(fields["kind"])
     faults += _unknown(data, keys)
@@ -111,10 +114,9 @@ def read_chip(data: Any) -> tuple[dict[str, Any], dict[str, str], list[str]]:
         if not isinstance(entries, Mapping) or name not in entries:
             faults.append(f"`{key.path}` is missing")
             continue
-        value, fault = _entry(entries[name], key)
-        if fault:
-            faults.append(f"`{key.path}{fault}")
-        else:
+        value, wrong = _entry(entries[name], key)
+        faults += [f"`{key.path}{fault}" for fault in wrong]
+        if not wrong:
             fields[key.field] = value
             sources[key.path] = _line(entries[name])
     return fields, sources, faults + _together(fields)
@@ -138,32 +140,35 @@ def _unknown(data: Mapping[str, Any], keys: tuple[Parameter, ...]) -> list[str]:
     return faults
 
 
-def _entry(entry: Any, key: Parameter) -> tuple[Any, str]:
-    """SI value of one `{value, unit, source}` entry, and what is wrong with it (empty = nothing)."""
+def _entry(entry: Any, key: Parameter) -> tuple[Any, list[str]]:
+    """SI value of one `{value, unit, source}` entry, and everything that is wrong with it."""
     if not isinstance(entry, Mapping) or set(entry) != {"value", "unit", "source"}:
-        return None, f"` must be {{value: number, unit: text, source: text}}, but got {entry!r}"
+        return None, [f"` must be {{value: number, unit: text, source: text}}, but got {entry!r}"]
     value, unit, source = entry["value"], str(entry["unit"]), entry["source"]
+    units, faults = CHIP_UNITS[key.dimension], []
     if not isinstance(source, str) or not source.strip():
-        return None, f".source` must say where the value comes from, but got {source!r}"
-    units = CHIP_UNITS[key.dimension]
+        faults.append(f".source` must say where the value comes from, but got {source!r}")
     if unit not in units:
-        return None, f".unit` must be one of {', '.join(units)}, but got {unit!r}"
+        faults.append(f".unit` must be one of {', '.join(units)}, but got {unit!r}")
     if key.choices:
-        wrong = f".value` must be one of {', '.join(key.choices)}, but got {value!r}"
-        return value, "" if value in key.choices else wrong
+        if value not in key.choices:
+            faults.append(f".value` must be one of {', '.join(key.choices)}, but got {value!r}")
+        return value, faults
+    factor = units.get(unit, math.nan)  # a range is said in the unit, so without one it is not
     number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
-    si = value * units[unit] if number else math.nan
-    if not key.low <= si <= key.high or (key.whole and si != int(si)):
+    si = value * factor if number else math.nan
+    if unit in units and (not key.low <= si <= key.high or (key.whole and si != int(si))):
         kind = "a whole number" if key.whole else "a finite number"
-        low, high = (f"{bound / units[unit]:g}" for bound in (key.low, key.high))
-        return None, f".value` must be {kind} in {low}..{high} {unit}, but got {value!r}"
-    return (int(si) if key.whole else float(si)), ""
+        low, high = (f"{bound / factor:g}" for bound in (key.low, key.high))
+        faults.append(f".value` must be {kind} in {low}..{high}{shown_unit(unit)}, but got {value!r}")
+    if faults:
+        return None, faults
+    return (int(si) if key.whole else float(si)), []
 
 
 def _line(entry: Mapping[str, Any]) -> str:
     """`value unit; source` of an entry."""
-    unit = "" if entry["unit"] == "1" else f" {entry['unit']}"
-    return f"{entry['value']}{unit}; {' '.join(entry['source'].split())}"
+    return f"{entry['value']}{shown_unit(str(entry['unit']))}; {' '.join(entry['source'].split())}"
 
 
 def _together(fields: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,17 @@ from axdnn.hardware.systems.keys import KEYS
 from axdnn.records import Assignment, CostReport, InvalidInputError, Multiplier, Network
 
 Core = Accelerator | ImcChip
+SHARED_PARTS = ("buffer", "links")
+"""What a system has beside its cores; its area stands under these names."""
+
+
+def core_name_fault(name: object) -> str:
+    """Say why a core cannot have this name, or nothing."""
+    if not isinstance(name, str) or not name.strip():
+        return f"the name of a core must be a text, but got {name!r}"
+    if name in SHARED_PARTS:
+        return f"the name of a core must not be {' or '.join(SHARED_PARTS)}, parts of every system; give it another"
+    return ""
 
 
 class SystemChip(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +32,7 @@ class SystemChip(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name, description: label and one sentence.
-        cores: name -> core, at least one; systolic or in memory.
+        cores: name -> core, at least one; systolic or in memory. No name may be one of `SHARED_PARTS`.
         link_bandwidth_b_s, link_latency_s, link_j_b: of a transfer from any core to any other.
         shared_static_w: power of what is not in a core.
         idle_fraction: part of its static power that an idle core draws: 1 = it leaks, 0 = it is gated off.
@@ -51,9 +62,11 @@ class SystemChip(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, str] = {}
 
     def __post_init__(self) -> None:
-        """Raises `InvalidInputError` for no cores."""
+        """Raises `InvalidInputError` for no cores, or names that a core cannot have."""
         if not self.cores:
             raise InvalidInputError(f"`cores` of {self.name!r} must hold at least one core")
+        if faults := [fault for name in self.cores if (fault := core_name_fault(name))]:
+            raise InvalidInputError(f"`cores` of {self.name!r}: {'; '.join(faults)}")
 
     def replace(self, **changes: Any) -> SystemChip:
         """Return a copy with some fields changed; their sources say so. Values are SI; ranges are not checked."""

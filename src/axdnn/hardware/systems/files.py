@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from axdnn.hardware.design_files import read_yaml, shipped_names, shipped_text
+from axdnn.hardware.design_files import beside, is_path, read_yaml, shipped_names, shipped_text
 from axdnn.hardware.parameters import entry_faults, read_entry
-from axdnn.hardware.systems.chip import Core, SystemChip
+from axdnn.hardware.systems.chip import Core, SystemChip, core_name_fault
 from axdnn.hardware.systems.keys import KEYS
 from axdnn.records import AxdnnError, InvalidInputError
 
 RULES = ("depthwise", "activation_products")
 SUITS = ("fine", "poor", "illegal")
-LoadCore = Callable[[str], Any]
+LoadCore = Callable[[str], Core]
 
 
 def list_systems() -> list[str]:
@@ -27,8 +27,8 @@ def parse_system(text: str, where: str, load_core: LoadCore) -> SystemChip:
 
     Args:
         text: of the file.
-        where: names the file in errors.
-        load_core: makes a core from its name or path in the file.
+        where: names the file in errors; paths in it are relative to its folder.
+        load_core: makes a core from its name or path.
 
     Raises:
         InvalidInputError: not YAML, or missing, unknown or illegal entries, all of them named.
@@ -52,7 +52,7 @@ def shipped_system_text(name: str) -> str:
 
 def _read(text: str, where: str, load_core: LoadCore) -> tuple[list[str], dict[str, Any]]:
     data, wrong = read_yaml(text, where)
-    if wrong:
+    if data is None and wrong:
         return wrong, {}
     if not isinstance(data, Mapping):
         return [f"{where} must hold a mapping of sections, but got {type(data).__name__}"], {}
@@ -61,7 +61,7 @@ def _read(text: str, where: str, load_core: LoadCore) -> tuple[list[str], dict[s
         section, name = key.path.split(".")
         sections.setdefault(section, []).append(name)
     top = ["name", "description", "kind", "cores", "rules", *sections]
-    faults = _keys(data, top, ["rules"], where, "")
+    faults = wrong + _keys(data, top, ["rules"], where, "")
     fields: dict[str, Any] = {}
     for label in ("name", "description"):
         fields[label] = data.get(label)
@@ -101,15 +101,16 @@ def _cores(given: Any, where: str, load_core: LoadCore) -> tuple[dict[str, Core]
     cores: dict[str, Core] = {}
     faults = []
     for name, design in given.items():
-        try:
-            core = load_core(str(design))
-        except AxdnnError as error:
-            faults.append(f"{where}: `cores.{name}`: {error}")
+        at = f"{where}: `cores.{name}`"
+        if fault := core_name_fault(name):
+            faults.append(f"{at}: {fault}")
+        if not isinstance(design, str) or not design.strip():
+            faults.append(f"{at} must be the name of an accelerator or the path of its file, but got {design!r}")
             continue
-        if isinstance(core, Core):
-            cores[str(name)] = core
-        else:
-            faults.append(f"{where}: `cores.{name}` must be a systolic or in-memory design, but {design!r} is neither")
+        try:
+            cores[str(name)] = load_core(beside(design, where) if is_path(design) else design)
+        except AxdnnError as error:
+            faults.append(f"{at}: {error}")
     return cores, faults
 
 
