@@ -17,6 +17,17 @@ def reports() -> list[dict[str, Any]]:
     return sorted(found, key=lambda report: report["settings"]["threads"])
 
 
+def earlier() -> str:
+    """Return the targets as another processor met them, by an earlier build of the kernels; one thread."""
+    found = [json.loads(path.read_text()) for path in sorted((RESULTS / "earlier").glob("simulation*.json"))]
+    report = next(report for report in found if report["settings"]["threads"] == 1)
+    rows = [[t["what"], t["wanted"], f"{t['found']:.4g}", t["at"], "yes" if t["met"] else "**no**"]
+            for t in report["targets"]]  # fmt: skip
+    s = report["settings"]
+    head = f"{s['processor']}, kernels {', '.join(s['variants'])}, load average {s['load_before'][0]:.1f}:"
+    return f"{head}\n\n{_table(['target', 'wanted', 'found', 'worst at', 'met'], rows)}"
+
+
 def _table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
@@ -136,5 +147,6 @@ def threads() -> str:
 
 
 BLOCKS = {
-    f"simulation_{block.__name__}": block for block in (measured, targets, layers, paths, choices, networks, threads)
+    f"simulation_{block.__name__}": block
+    for block in (measured, targets, earlier, layers, paths, choices, networks, threads)
 }

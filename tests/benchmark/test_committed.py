@@ -9,7 +9,7 @@ import pytest
 
 from axdnn.benchmark import NETWORK_TABLES, SHAPES, circuits, summary, targets
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "results").glob("simulation*.json"))
+FILES = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "results").rglob("simulation*.json"))
 
 
 def test_there_is_a_measurement_of_one_thread():

@@ -17,17 +17,18 @@ def recomputed(explained):
 
 @pytest.mark.parametrize("dataflow", ["ws", "os", "is", ""])
 @pytest.mark.parametrize("name", list_accelerators())
-@pytest.mark.parametrize("batch", [1, 4])
-def test_formulas_give_the_report(mobile, multipliers, name, dataflow, batch):
+@pytest.mark.parametrize(("batch", "reading"), [(1, "buildable"), (4, "buildable"), (4, "ideal")])
+def test_formulas_give_the_report(mobile, multipliers, name, dataflow, batch, reading):
     accelerator = load_accelerator(name)
     if dataflow and accelerator.exact_rows == 0 and accelerator.timing != "sosa":
         accelerator = accelerator.replace(dataflow=dataflow)
     kinds = ["mul8s_1L2N", "mul8u_QKX", "QKX_sm"]
     few = kinds[: 1 if accelerator.pods == 1 else 3]
     chosen = Assignment(multipliers={n: few[i % len(few)] for i, n in enumerate(mobile.layer_names)})
-    report = estimate(mobile, chosen, accelerator, multipliers=multipliers, batch=batch)
+    options = {"multipliers": multipliers, "batch": batch, "reading": reading}
+    report = estimate(mobile, chosen, accelerator, **options)
     for layer in report.layers:
-        parts = explain_layer(mobile, chosen, accelerator, layer.layer, multipliers=multipliers, batch=batch)
+        parts = explain_layer(mobile, chosen, accelerator, layer.layer, **options)
         for part in parts:
             wanted = layer.cycles if part.name == "cycles" else layer.energy_j[part.name]
             assert part.value == wanted

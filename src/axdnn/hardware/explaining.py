@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from axdnn.hardware.accelerator import Accelerator, load_accelerator
 from axdnn.hardware.batching import batched
-from axdnn.hardware.components import ACCUMULATOR_BYTES, exact_figures, power_ratio
+from axdnn.hardware.components import ACCUMULATOR_BYTES, exact_figures, pod_area_m2, power_ratio, shared_area_m2
 from axdnn.hardware.dataflows import MOVING_BITS
 from axdnn.hardware.estimate import estimate, kinds_in_use, slowed
 from axdnn.hardware.explained import Explained, Input
@@ -74,6 +74,9 @@ class _Layer:
         self.multiplier = multipliers[self.cost.multiplier]
         self.ratio = power_ratio(self.multiplier, exact_figures(exact))
         self._paths = {p.field: p.path for p in (*PARAMETERS, *OPTIONAL)}
+        self._pod_areas = {
+            kind: float(pod_area_m2(multipliers[kind], chip, exact_figures(exact))) for kind in report.pods
+        }
 
     def all(self) -> tuple[Explained, ...]:
         return (
@@ -177,13 +180,29 @@ class _Layer:
         return self._explained("interconnect", formula, inputs)
 
     def _static(self) -> Explained:
-        power = self.cost.energy_j["static"] / self.cost.latency_s
+        pods = sum(self.report.pods.values())
+        if self.report.reading == "ideal":
+            pods = self.chip.pods
+            area, note = pods * min(self._pod_areas.values()), "of all pods, each as small as the smallest kind"
+        else:
+            area = sum(count * self._pod_areas[name] for name, count in self.report.pods.items())
+            note = "of all pods that are built, see `--explain chip`"
+        shared = shared_area_m2(self.chip, pods)
         inputs = {
-            "static_w": Input(power, "leakage of the built area and clock of all pods, see `static.*` and `area.*`"),
+            "pod_area": Input(float(area), f"m2, {note}"),
+            "network_area": Input(float(shared["interconnect"]), "m2 of the interconnect, see `--explain chip`"),
+            "memory_area": Input(float(shared["sram"]), "m2 of buffers and accumulators, see `--explain chip`"),
+            "built": Input(pods, "pods that are built, busy or not"),
+            "clocked_bits": Input(MOVING_BITS[self.chip.dataflow], "register bits of an element"),
             "cycles": Input(self.cost.cycles, "below"),
-            **self._own("clock_hz"),
-        }
-        return self._explained("static", "static_w * cycles / clock_hz", inputs)
+            **self._own("logic_leakage_w_m2", "memory_leakage_w_m2", "clock_fraction", "register_j_bit", "rows",
+                        "columns", "clock_hz"),
+        }  # fmt: skip
+        formula = (
+            "((pod_area + network_area) * logic_leakage_w_m2 + memory_area * memory_leakage_w_m2) * cycles / clock_hz "
+            "+ built * rows * columns * clock_fraction * clocked_bits * register_j_bit * cycles"
+        )
+        return self._explained("static", formula, inputs)
 
     def _cycles(self) -> Explained:
         timings, column = self.terms.timings, _available(self.report, self.cost) - 1
