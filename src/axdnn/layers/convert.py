@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torch import nn
 from axdnn.layers.activations import ActivationCache
 from axdnn.layers.closed_forms import regress
 from axdnn.layers.coding import LayerCoding, fit_coding, sample_affine
-from axdnn.layers.integer import IntegerLayer, ScaledSums, fitting_bias
+from axdnn.layers.integer import IntegerLayer, ScaledSums
 from axdnn.layers.model import ApproxModel
 from axdnn.layers.prefix import Fits
 from axdnn.layers.product import IntegerProduct
@@ -22,6 +23,7 @@ from axdnn.quant import CapturedModel, Inputs, capture, check_absent, check_skip
 from axdnn.records import ExactOperator, InvalidInputError, Multiplier, Network, unknown_name
 
 Multipliers = str | Multiplier | Mapping[str, str | Multiplier]
+BIAS_STEPS = 2**28  # of the largest bias; leaves room for a gain of 1/4 and the offset of the compensation
 
 
 def approximate(
@@ -220,3 +222,20 @@ def _joined(calibration: Iterable[torch.Tensor]) -> torch.Tensor:
     if len(shapes) > 1:
         raise InvalidInputError(f"calibration batches must hold inputs of one shape, but got {sorted(shapes)}")
     return torch.cat(batches)
+
+
+def fitting_bias(coding: LayerCoding, bias: torch.Tensor) -> LayerCoding:
+    """Return a coding under which the bias fits int32: channels whose weights vanish beside their bias become zero.
+
+    Args:
+        coding: of a layer.
+        bias: real, float64 `(c_out,)`.
+    """
+    bias = bias.view(coding.w_scale.shape)
+    needed = bias.abs() / (BIAS_STEPS * coding.encoding.scale)
+    lost = coding.w_scale < needed
+    if not lost.any():
+        return coding
+    zero = torch.tensor(coding.w_zero, dtype=coding.w_codes.dtype)
+    codes = torch.where(lost.unsqueeze(-1), zero, coding.w_codes)
+    return replace(coding, w_codes=codes, w_scale=torch.where(lost, needed, coding.w_scale))

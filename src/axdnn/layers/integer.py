@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,24 +16,6 @@ from axdnn.quant import TRANSPOSED_OPS, Node
 from axdnn.records import Multiplier
 
 INT32_MAX = 2**31 - 1
-BIAS_STEPS = 2**28  # leaves room for a gain of 1/4 and the offset of the compensation
-
-
-def fitting_bias(coding: LayerCoding, bias: torch.Tensor) -> LayerCoding:
-    """Return a coding under which the bias fits int32: channels whose weights vanish beside their bias become zero.
-
-    Args:
-        coding: of a layer.
-        bias: real, float64 `(c_out,)`.
-    """
-    bias = bias.view(coding.w_scale.shape)
-    needed = bias.abs() / (BIAS_STEPS * coding.encoding.scale)
-    lost = coding.w_scale < needed
-    if not lost.any():
-        return coding
-    zero = torch.tensor(coding.w_zero, dtype=coding.w_codes.dtype)
-    codes = torch.where(lost.unsqueeze(-1), zero, coding.w_codes)
-    return replace(coding, w_codes=codes, w_scale=torch.where(lost, needed, coding.w_scale))
 
 
 class ScaledSums(nn.Module):
