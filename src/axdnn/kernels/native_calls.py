@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from axdnn.kernels.native import has_permutes, native_variants
-from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows
+from axdnn.kernels.native_products import Steps, conv_digits, conv_lookup, conv_rows, without_gaps
 from axdnn.kernels.native_tables import native_digits, native_table
 from axdnn.kernels.work import LANES
 from axdnn.records import Multiplier
@@ -34,9 +34,7 @@ def conv2d_native(multiplier: Multiplier, x: torch.Tensor, w: torch.Tensor, step
     Returns:
         int32 `(b, o, h_out, w_out)`, channels innermost in memory.
     """
-    if tuple(w.shape[2:]) == (1, 1) and steps.stride != (1, 1) and steps.padding == (0, 0):
-        x = x[:, :, :: steps.stride[0], :: steps.stride[1]]  # what the stride leaves out is not laid out either
-        steps = steps._replace(stride=(1, 1))
+    x, steps = without_gaps(x, w, steps)
     return _convolve(multiplier, x, w, path, steps).permute(0, 3, 1, 2)
 
 

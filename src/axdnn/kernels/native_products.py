@@ -78,14 +78,20 @@ def conv_digits(
     Returns:
         int32, or codes, `(b, h_out, w_out, o)`.
     """
-    shape, out = _shape(x, w, steps, emit is None)
-    if emit is not None:
-        out = torch.empty(shape.batch, *out.shape[1:], dtype=emit.levels.dtype)
+    shape = shape_of((x.shape, x.stride()), (w.shape, w.stride()), steps)
+    return run_digits(shape, digits, x, w, variant_number(variant), emit)
+
+
+def run_digits(
+    shape: Shape, digits: NativeDigits, x: torch.Tensor, w: torch.Tensor, variant: int, emit: Emit | None
+) -> torch.Tensor:
+    """Convolve operands of a known shape, see `conv_digits`; `variant` is a number."""
+    sizes = (shape.batch, shape.out_h, shape.out_w, shape.outputs)
+    out = torch.empty(sizes, dtype=torch.int32 if emit is None else emit.levels.dtype)
     into = (out.data_ptr(), None) if emit is None else (None, byref(emit.into(out)))
     error = native_library().axdnn_conv_digits(
-        byref(shape), x.data_ptr(), w.data_ptr(), byref(digits.struct), *into, variant_number(variant),
-        torch.get_num_threads(),
-    )  # fmt: skip
+        byref(shape), x.data_ptr(), w.data_ptr(), byref(digits.struct), *into, variant, torch.get_num_threads()
+    )
     check_error(error, "axdnn_conv_digits")
     return out
 
@@ -148,6 +154,13 @@ def conv_rows(
     )  # fmt: skip
     check_error(error, "axdnn_conv_rows")
     return out
+
+
+def without_gaps(x: torch.Tensor, w: torch.Tensor, steps: Steps) -> tuple[torch.Tensor, Steps]:
+    """Return the pixels that windows of one tap read, and their steps; what a stride leaves out is not read either."""
+    if steps.stride == (1, 1) or w.shape[2:] != (1, 1) or steps.padding != (0, 0):
+        return x, steps
+    return x[:, :, :: steps.stride[0], :: steps.stride[1]], steps._replace(stride=(1, 1))
 
 
 def _shape(x: torch.Tensor, w: torch.Tensor, steps: Steps, fresh: bool = True) -> tuple[Shape, torch.Tensor]:

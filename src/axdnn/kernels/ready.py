@@ -5,7 +5,6 @@ A small layer takes a tenth of a millisecond; deciding anew what is the same eac
 
 from __future__ import annotations
 
-from ctypes import byref
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ import torch
 
 from axdnn.kernels.calibration import rates
 from axdnn.kernels.codes import code_dtype
-from axdnn.kernels.native import Shape, check_error, native_library, native_variants, variant_number
-from axdnn.kernels.native_products import NativeDigits, Steps, shape_of
+from axdnn.kernels.native import Shape, native_variants, variant_number
+from axdnn.kernels.native_products import NativeDigits, Steps, run_digits, shape_of, without_gaps
 from axdnn.kernels.native_tables import native_digits
 from axdnn.kernels.plan import Path, plan_on_cpu
 from axdnn.kernels.rates import Rates
@@ -34,11 +33,10 @@ class Operand(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """What calls of a kind have in common; `sizes` are those of the result, channels last."""
+    """What calls of a kind have in common."""
 
     shape: Shape
     digits: NativeDigits
-    sizes: Sizes
     variant: int
 
 
@@ -60,9 +58,9 @@ def conv2d_ready(
     """
     if not (type(x) is type(w) is torch.Tensor and x.is_cpu and w.is_cpu):
         return None
-    if steps.stride != (1, 1) and w.shape[2:] == (1, 1) and steps.padding == (0, 0) and x.dim() == 4:
-        x = x[:, :, :: steps.stride[0], :: steps.stride[1]]  # what the stride leaves out is not read either
-        steps = steps._replace(stride=(1, 1))
+    if x.dim() != 4:
+        return None
+    x, steps = without_gaps(x, w, steps)
     operands = Operand(x.shape, x.stride(), x.dtype), Operand(w.shape, w.stride(), w.dtype)
     sums = _run(multiplier, *operands, steps, path, x, w, emit)
     return None if sums is None else sums.permute(0, 3, 1, 2)
@@ -94,17 +92,8 @@ def _run(
     emit: Emit | None,
 ) -> torch.Tensor | None:
     """Return int32 or codes `(b, h_out, w_out, o)`."""
-    threads = torch.get_num_threads()
-    ready = _ready(multiplier, left, right, steps, path, rates(threads))
-    if ready is None:
-        return None
-    out = torch.empty(ready.sizes, dtype=torch.int32 if emit is None else emit.levels.dtype)
-    into = (out.data_ptr(), None) if emit is None else (None, byref(emit.into(out)))
-    error = native_library().axdnn_conv_digits(
-        byref(ready.shape), x.data_ptr(), w.data_ptr(), byref(ready.digits.struct), *into, ready.variant, threads
-    )
-    check_error(error, "axdnn_conv_digits")
-    return out
+    ready = _ready(multiplier, left, right, steps, path, rates(torch.get_num_threads()))
+    return None if ready is None else run_digits(ready.shape, ready.digits, x, w, ready.variant, emit)
 
 
 @lru_cache(maxsize=4096)
@@ -125,7 +114,7 @@ def _ready(multiplier: Multiplier, x: Operand, w: Operand, steps: Steps, path: P
     digits = native_digits(multiplier)
     if plan.path != "native_factorised" or plan.result != "int32" or digits is None:
         return None
-    return Ready(shape, digits, (x.sizes[0], shape.out_h, shape.out_w, w.sizes[0]), variant_number(None))
+    return Ready(shape, digits, variant_number(None))
 
 
 def _sound(multiplier: Multiplier, x: Operand, w: Operand, steps: Steps) -> bool:

@@ -162,7 +162,11 @@ class IntegerLayer(ScaledSums):
     def known_constant(self) -> torch.Tensor | None:
         """Return what is to be added to the sums of each channel, int32, or None where the total may not fit it."""
         constant = self.shift + self.bias
-        return constant.to(torch.int32) if self._peak + int(constant.abs().max()) < 2**31 else None
+        return constant.to(torch.int32) if self._fits(constant) else None
+
+    def _fits(self, constant: torch.Tensor) -> bool:
+        """Whether any sum of products and the constant of its channel fit int32."""
+        return self._peak + int(constant.abs().max()) < 2**31
 
     def _open(self, codes: torch.Tensor, bias: torch.Tensor, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         """Return sums and an int64 constant `(c_out,)` of one type that holds their total; skipped channels are 0."""
@@ -172,7 +176,7 @@ class IntegerLayer(ScaledSums):
             raw = raw - self.coding.w_zero * self._activation_sums(codes)
         if self.node.op in TRANSPOSED_OPS and self.coding.encoding.zero_point:
             raw, constant = raw + self._tap_shift(codes), bias.to(torch.int64)
-        fits = raw.dtype == torch.int32 and self._peak + int(constant.abs().max()) < 2**31
+        fits = raw.dtype == torch.int32 and self._fits(constant)
         if len(self.skipped):
             raw = raw.index_fill(self.node.channel_dim, self.skipped, 0)
             constant = constant.index_fill(0, self.skipped, 0)
