@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axdnn.hardware import accelerator_faults, list_accelerators, load_accelerator, parse_accelerator, sweep
-from axdnn.hardware.components import network_cycles
 from axdnn.hardware.design_files import shipped_text
 from axdnn.hardware.streaming import layer_terms
 from axdnn.hardware.traffic import activation_home
@@ -106,15 +105,24 @@ def test_the_condition_is_needed(case):
     assert cycles[2.0][1] < cycles[2.0][0]
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(SHAPES, min_size=1, max_size=3), DESIGNS, st.floats(0.01, 3), st.integers(1, 16),
-       st.sampled_from(["butterfly", "benes", "crossbar"]))  # fmt: skip
-def test_more_pods(case, shapes, design, room, more, interconnect):
-    """But for the stages that a larger network adds; on a bus or mesh more pods also wait for each other."""
-    network, chip = case(shapes, design | {"interconnect": interconnect}, room=room)
-    larger = chip.replace(pods=chip.pods + more)
-    added = len(shapes) * int(network_cycles(larger) - network_cycles(chip))
-    assert took(network, larger) - added <= took(network, chip)
+@settings(max_examples=300, deadline=None)
+@given(st.lists(SHAPES, min_size=1, max_size=3), DESIGNS, st.floats(0.01, 3), st.integers(1, 16))
+def test_more_pods(case, shapes, design, room, more):
+    """Of every network, though a larger one has more stages, and on a bus or mesh pods wait for each other."""
+    network, chip = case(shapes, design, room=room)
+    assert took(network, chip.replace(pods=chip.pods + more)) <= took(network, chip)
+
+
+@pytest.mark.parametrize("name", list_accelerators())
+def test_shipped_designs(name, lenet, mobile):
+    """Up to twice the pods, one by one, and each memory and bandwidth doubled twice."""
+    chip = load_accelerator(name)
+    for network in (lenet, mobile):
+        cycles = [took(network, chip.replace(pods=n)) for n in range(max(chip.pods // 2, 1), 2 * min(chip.pods, 8) + 1)]
+        assert cycles == sorted(cycles, reverse=True)
+        for field in (*GROWN, "backing_bytes"):
+            times = [took(network, chip.replace(**{field: factor * getattr(chip, field)})) for factor in (1, 2, 4)]
+            assert times == sorted(times, reverse=True), field
 
 
 def test_files_and_sweeps_are_held_to_it(lenet, multipliers):

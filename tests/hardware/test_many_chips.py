@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from axdnn.hardware import Chips, estimate, load_accelerator, price_chips
 from axdnn.hardware.layer_arrays import layer_arrays
+from axdnn.hardware.streaming import layer_terms
 from axdnn.records import InvalidInputError
 
 
@@ -42,6 +43,24 @@ def test_each_chip_costs_what_estimate_says(mobile, multipliers, uniform, datafl
         assert costs.total_energy_j[i] == pytest.approx(report.energy_j)
         assert costs.total_latency_s[i] == pytest.approx(report.latency_s)
         assert costs.total_area_m2[i] == pytest.approx(report.area_m2)
+
+
+@pytest.mark.parametrize("network", ["bus", "mesh", "butterfly", "benes", "crossbar"])
+@pytest.mark.parametrize("dataflow", ["ws", "os", "is"])
+def test_fewer_pods_are_found_on_every_network(mobile, gemm, network_of, multipliers, dataflow, network):
+    """Small arrays, slow memories: in many layers some pods stay idle, the same ones and for the same time."""
+    layers = network_of(*(gemm(f"{i}", 3 + 5 * i, 2 + 3 * i, 1 + 7 * i % 40, 1 + i % 3) for i in range(12)))
+    chips = [c.replace(interconnect=network, rows=4, columns=4) for c in chips_of(dataflow, "pipelined", 5)]
+    costs = price_chips(layer_arrays(layers), chips, multipliers["mul8s_1KV6"])
+    idle = 0
+    for i, chip in enumerate(chips):
+        terms = layer_terms(layers, chip)
+        found, busy = terms.timings.cycles[:, -1], terms.timings.compute_cycles[:, -1]
+        assert costs.cycles[i].tolist() == found.tolist()
+        assert costs.stall_cycles[i].tolist() == (found - busy).tolist()
+        assert costs.energy_j["sram"][i] == pytest.approx(terms.sram_j)
+        idle += int((terms.timings.pods_used[:, -1] < chip.pods).sum())
+    assert idle > 10
 
 
 @settings(max_examples=40, deadline=None)

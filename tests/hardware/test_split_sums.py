@@ -35,14 +35,18 @@ def test_output_stationary_tiles_and_parts_of_their_sums_are_dealt_out_to_pods(
         parts = math.ceil(k / length)
         return math.ceil(tiles * parts / pods) * max(length, 8), parts
 
+    def fastest(wanted, most):  # cycles with those of the network of 0 to 3 stages, pods; of equals the most pods
+        return min((computing(wanted, p)[0] + 3 * (p - 1).bit_length(), -p) for p in range(1, most + 1))
+
     tried = [c for c in range(1, 9) if c == 1 or (k // c >= 8 and rows_of_sums == 8)]
-    wanted = min(tried, key=lambda c: computing(c, 8)[0])
+    wanted = min(tried, key=lambda c: fastest(c, 8)[0])
     terms = layer_terms(network_of(gemm("layer", m, k, n, groups)), chip)
     for pods in range(1, 9):
-        busy, parts = computing(wanted, pods)
-        assert terms.timings.cycles[0, pods - 1] == busy + 2 * 8 + 8 - 2 + 9
-        assert terms.timings.pods_used[0, pods - 1] == min(pods, tiles * parts)
-        assert busy <= computing(1, pods)[0] + 8 * math.ceil(tiles * parts / pods)
+        cycles, used = fastest(wanted, pods)
+        busy, parts = computing(wanted, -used)
+        assert terms.timings.cycles[0, pods - 1] == cycles + 2 * 8 + 8 - 2
+        assert terms.timings.pods_used[0, pods - 1] == min(-used, tiles * parts)
+        assert busy <= computing(1, -used)[0] + 8 * math.ceil(tiles * parts / -used)
     assert terms.timings.term_parts[0] == parts
     assert terms.moved.sums_written[0] == terms.moved.sums_read[0] == 4 * parts * groups * m * n
 
@@ -53,7 +57,7 @@ def test_a_long_sum_runs_on_all_pods_and_pays_for_adding_up(small_chip, gemm, ne
     whole = layer_terms(network, summing_chip(small_chip, accumulator_bytes=4 * 8 * 7))
     cut = layer_terms(network, summing_chip(small_chip, accumulator_bytes=4 * 8 * 8))
     fixed = 2 * 8 + 8 - 2 + 9
-    assert whole.timings.cycles[0, 7] - fixed == 8000
+    assert whole.timings.cycles[0, 7] - fixed == 8000 - 9  # one pod, no network
     assert cut.timings.cycles[0, 7] - fixed == 1000
     chip, more = summing_chip(small_chip), 4 * 7 * 64
     added = more * (chip.accumulator_write_j_b + chip.accumulator_read_j_b)

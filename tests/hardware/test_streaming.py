@@ -25,8 +25,8 @@ SHAPES = st.tuples(
 """Name, m, k, n, groups, input words."""
 
 
-def literal_cycles(layer: Layer, chip: Accelerator, pods: int, dram_bytes: float) -> int:
-    """Deal chunks of weight tiles out to pods in rounds, tile by tile; the best of all chunk counts tried."""
+def literal_cycles(layer: Layer, chip: Accelerator, most_pods: int, dram_bytes: float) -> int:
+    """Deal chunks of weight tiles out to pods in rounds, tile by tile; the best of all chunk counts and pods tried."""
     best = math.inf
     for extra in range(chip.pods):
         rows = math.ceil(layer.m / (math.ceil(layer.m / strip_rows(chip)) + extra))
@@ -34,22 +34,23 @@ def literal_cycles(layer: Layer, chip: Accelerator, pods: int, dram_bytes: float
         for _ in range(layer.groups):
             for top in range(0, layer.k, chip.rows):
                 for left in range(0, layer.n, chip.columns):
-                    height, width = min(chip.rows, layer.k - top), min(chip.columns, layer.n - left)
+                    height = min(chip.rows, layer.k - top)
                     for start in range(0, layer.m, rows):
                         operations.append((top, left, start))
                         port_bytes += min(rows, layer.m - start) * height
-            del height, width
         tiles = layer.groups * math.ceil(layer.k / chip.rows) * math.ceil(layer.n / chip.columns)
         port_cycles = (port_bytes / len(operations) + layer.weights / tiles) / chip.buffer_bandwidth_b_s * chip.clock_hz
         each = max(rows, chip.rows, port_cycles)
-        rounds = [operations[i : i + pods] for i in range(0, len(operations), pods)]
-        transfer = dram_bytes / chip.dram_bandwidth_b_s * chip.clock_hz / len(rounds)
-        clock = transfer
-        for _ in rounds[1:]:
-            clock += max(each, transfer)
-        best = min(best, clock + each)
-    fixed = 2 * chip.rows + chip.columns - 2 + math.ceil(3 * math.log2(chip.pods))
-    return math.ceil(best - 1e-6) + fixed + math.ceil(chip.dram_latency_s * chip.clock_hz - 1e-6)
+        for pods in range(1, most_pods + 1):
+            rounds = [operations[i : i + pods] for i in range(0, len(operations), pods)]
+            transfer = dram_bytes / chip.dram_bandwidth_b_s * chip.clock_hz / len(rounds)
+            clock = transfer
+            for _ in rounds[1:]:
+                clock += max(each, transfer)
+            stages = next(n for n in range(10) if 2**n >= pods)  # of the smallest network that reaches them
+            best = min(best, math.ceil(clock + each - 1e-6) + 3 * stages)
+    fixed = 2 * chip.rows + chip.columns - 2
+    return best + fixed + math.ceil(chip.dram_latency_s * chip.clock_hz - 1e-6)
 
 
 @settings(max_examples=40, deadline=None)

@@ -168,25 +168,34 @@ def interconnect_j_b(chip: Accelerator) -> Floats:
     return np.asarray(chip.interconnect_j_b * np.where(pods > 1, factor, 0.0))
 
 
-def network_cycles(chip: Accelerator) -> Ints:
-    """Cycles that the network adds to a layer: request and data of the first read, and the last write; none of one pod.
+def network_cycles(chip: Accelerator, pods: npt.ArrayLike) -> Ints:
+    """Cycles that the network adds to a layer on some pods of a chip; none on one.
 
-    A cycle for each stage or hop, and the reads and writes in between run beside computation (SOSA).
+    A cycle for each stage or hop of request and data of the first read, and of the last write; the reads and writes in
+    between run beside computation (SOSA). Pods of a layer lie side by side, and stages that lead to no others are
+    bypassed: a layer on p pods sees the network of p pods, of whole stages.
     """
-    pods = np.asarray(chip.pods)
-    stages = np.where(pods > 1, hops(chip.interconnect, pods), 0.0)
+    count = np.asarray(pods)
+    ports = 2 ** np.ceil(np.round(np.log2(count), 9)) if chip.interconnect in ("butterfly", "benes") else count
+    stages = np.where(count > 1, hops(chip.interconnect, ports), 0.0)
     return np.ceil(np.round(3 * stages, 9)).astype(np.int64)
 
 
-def port_sharing(chip: Accelerator, operations: npt.ArrayLike, rounds: npt.ArrayLike) -> Floats:
+def port_sharing(chip: Accelerator, operations: npt.ArrayLike, rounds: npt.ArrayLike, pods: npt.ArrayLike) -> Floats:
     """Factor on a pod's port time by links that its transfers share with others in the same round, at least 1.
 
     Bus: everything passes one link. Mesh of P pods: a quarter of all bytes crosses its middle over sqrt(P) links
     (uniform traffic). Butterfly, Benes, crossbar: 1, for uniform traffic meets nowhere.
+
+    Args:
+        chip: its network.
+        operations: of the layer.
+        rounds: of the layer.
+        pods: P, those the layer runs on.
     """
     if chip.interconnect not in ("bus", "mesh"):
         return np.asarray(1.0)
     together = np.asarray(operations, dtype=np.float64) / np.asarray(rounds)
     if chip.interconnect == "bus":
         return np.asarray(np.maximum(together, 1.0))
-    return np.asarray(np.maximum(together / (4 * np.sqrt(np.asarray(chip.pods, dtype=np.float64))), 1.0))
+    return np.asarray(np.maximum(together / (4 * np.sqrt(np.asarray(pods, dtype=np.float64))), 1.0))

@@ -17,21 +17,20 @@ from axdnn.hardware.components import (
     exact_figures,
     mac_rest_j,
     multiply_j,
-    network_cycles,
     pod_area_m2,
     pod_static_w,
-    port_sharing,
     shared_area_m2,
     shared_static_w,
 )
 from axdnn.hardware.dataflows import Floats
 from axdnn.hardware.layer_arrays import LayerArrays
-from axdnn.hardware.streaming import most_chunks, port_bytes, shared_energies, transfer_s, with_term_parts
-from axdnn.hardware.systolic import Ints, ceil_div, double_buffered, operation_cycles, split_rows
-from axdnn.hardware.traffic import tiles_of, traffic
+from axdnn.hardware.many_timings import timings_of_many
+from axdnn.hardware.streaming import shared_energies, with_term_parts
+from axdnn.hardware.systolic import Ints
+from axdnn.hardware.traffic import traffic
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
 
-BLOCK = 4096
+BLOCK = 16384
 """Chip-layer pairs priced at once: what is computed on the way then stays in a processor's cache."""
 
 
@@ -163,7 +162,7 @@ def _priced(layers: LayerArrays, chips: Chips, multiplier: Multiplier, exact: Ma
         return np.broadcast_to(np.asarray(values, dtype=np.float64), shape)
 
     moved = traffic(layers, chip)
-    cycles, stalls, term_parts = _cycles(layers, moved, chip)
+    cycles, stalls, term_parts = timings_of_many(layers, moved, chip)
     latency = cycles / chip.clock_hz
     shared = shared_energies(layers, with_term_parts(moved, term_parts), chip)
     correction = shared.zero_point_j if multiplier.coding == "unsigned" else 0.0
@@ -183,33 +182,3 @@ def _priced(layers: LayerArrays, chips: Chips, multiplier: Multiplier, exact: Ma
         {name: whole(values) for name, values in energy.items()},
         {name: np.broadcast_to(np.asarray(a, dtype=np.float64), one)[:, 0] for name, a in area.items()},
     )  # fmt: skip
-
-
-def _cycles(layers: LayerArrays, moved: Any, chip: Accelerator) -> tuple[Ints, Ints, Ints]:
-    """Cycles, stalls, parts of sums on all pods: the last column of `streaming.timings`, one chunk count at a time."""
-    t, pods = tiles_of(layers, chip), np.asarray(chip.pods)
-    clock = chip.clock_hz
-    transfer = transfer_s(moved, chip) * clock
-    most = most_chunks(t.streamed, chip)
-    best: Floats | None = None
-    for extra in range(1 if chip.timing == "sosa" else int(pods.max())):
-        chunks = t.strips + np.minimum(extra, pods - 1)
-        chunks = ceil_div(t.streamed, chip.rows) if chip.timing == "sosa" else np.minimum(chunks, most)
-        split = split_rows(t.streamed, t.tiles, chunks)
-        stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
-        port = port_bytes(layers, moved, t, split.operations, chip) / chip.buffer_bandwidth_b_s * clock
-        rounds = ceil_div(split.operations, pods)
-        compute = np.maximum(stream, port * port_sharing(chip, split.operations, rounds))
-        total = np.ceil(double_buffered(rounds, compute, transfer) - 1e-6)
-        busy = rounds * stream
-        if best is None:
-            best, working, once, operations = total, busy, shared, split.operations
-        else:
-            better = total < best
-            best, working = np.where(better, total, best), np.where(better, busy, working)
-            operations = np.where(better, split.operations, operations)
-    assert best is not None
-    term_parts = operations // t.tiles if chip.dataflow == "os" else np.ones_like(operations)
-    fixed = once + network_cycles(chip)
-    latency = np.ceil(chip.dram_latency_s * clock - 1e-6).astype(np.int64)
-    return (best + fixed + latency).astype(np.int64), (best - working + latency).astype(np.int64), term_parts

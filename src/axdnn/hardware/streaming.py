@@ -32,7 +32,7 @@ BOUNDS = ("compute", "dram", "sram")
 
 
 class Timings(NamedTuple):
-    """Timing of each layer on 1..P pods; arrays have shape `(L, P)`, column p - 1 is p pods, `term_parts` `(L,)`.
+    """Timing of each layer where 1..P pods may be used; arrays `(L, P)`, column p - 1 is p pods, `term_parts` `(L,)`.
 
     `term_parts`: parts that the sums of a layer are cut into (`os`, see `timings`), each added up in the accumulators.
     """
@@ -109,16 +109,18 @@ def shared_energies(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> E
 
 
 def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
-    """Cycles of every layer on 1..P pods, with the split of the stream that makes them fewest.
+    """Cycles of every layer where 1..P pods may be used, with the pods and the split that make them fewest.
 
     A round runs one operation (a chunk of the stream through one tile) on each pod and takes the cycles of
     `operation_cycles`, or more if the pod's buffer port is slower. Rounds overlap with transfers (`double_buffered`);
     the fill and drain that folds share, the network's latency and the latency of DRAM are paid once a layer.
-    Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods, so cycles never
-    rise with pods; of equal ones the least. With `os` the stream is the terms of the sums: a tile in c chunks makes c
-    partial sums of each output, which the accumulators add up as those of row folds with `ws`. What they cost must not
-    depend on how pods are shared out between kinds, so c is the one that is fastest on all pods; no chunk is shorter
-    than the array is high, which would waste time where pods are few. With `sosa` chunks have as many rows as arrays.
+    Chunk counts tried: P from the least whose sums fit the accumulators, the same whatever the pods; of equal ones the
+    least. A layer that more pods would not make faster (memory limits it, or there are no more tiles) leaves some idle
+    if those it uses then see a smaller network: more pods are never slower. Of equal numbers the most.
+    With `os` the stream is the terms of the sums: a tile in c chunks makes c partial sums of each output, which the
+    accumulators add up as those of row folds with `ws`. What they cost must not depend on how pods are shared out
+    between kinds, so c is the one that is fastest on all pods; no chunk is shorter than the array is high, which would
+    waste time where pods are few. With `sosa` chunks have as many rows as arrays.
     """
     pods = np.arange(1, chip.pods + 1)
     t = tiles_of(layers, chip)
@@ -127,34 +129,47 @@ def timings(layers: LayerArrays, moved: Traffic, chip: Accelerator) -> Timings:
     if chip.timing == "sosa":
         chunks = ceil_div(streamed, chip.rows)
     split = split_rows(streamed, tiles, chunks)  # (L, Q)
-    clock = chip.clock_hz
     stream, shared = operation_cycles(split.chunk_rows, chip.rows, chip.columns, chip.dataflow, chip.timing)
-    port = port_bytes(layers, moved, t, split.operations.T, chip).T / chip.buffer_bandwidth_b_s * clock
-    transfer = transfer_s(moved, chip) * clock
-    once = shared + network_cycles(chip)
-    rounds = ceil_div(split.operations[:, None, :], pods[:, None])  # (L, P, Q)
-    compute = np.maximum(
-        stream[:, None, :], port[:, None, :] * port_sharing(chip, split.operations[:, None, :], rounds)
-    )
+    passing, kept = (b[:, None] for b in port_bytes(layers, moved, t, chip))
+    port = (passing / split.operations + kept) / chip.buffer_bandwidth_b_s * chip.clock_hz
+    transfer = transfer_s(moved, chip) * chip.clock_hz
+    operations = split.operations[:, None, :]
+    rounds = ceil_div(operations, pods[:, None])  # (L, P, Q)
+    compute = np.maximum(stream[:, None, :], port[:, None, :] * port_sharing(chip, operations, rounds, pods[:, None]))
     total = double_buffered(rounds, compute, transfer[:, None, None])
-    key = np.ceil(total - 1e-6)
-    decisive = key[:, -1:] if chip.dataflow == "os" else key
-    best = np.broadcast_to(decisive.argmin(axis=-1), key.shape[:2])[..., None]  # the first: operations grow with chunks
+    once = shared + network_cycles(chip, pods)[:, None]
+    key = np.ceil(total - 1e-6) + once
+    chunk, used = _fastest(key, one_split=chip.dataflow == "os")
 
     def pick(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(np.take_along_axis(np.broadcast_to(array, key.shape), best, axis=-1)[..., 0])
+        every = np.broadcast_to(array, key.shape)
+        return np.asarray(every[np.arange(len(key))[:, None], used, chunk])
 
-    latency = math.ceil(chip.dram_latency_s * clock - 1e-6)
-    n, operations = pick(rounds), pick(split.operations[:, None, :])
-    per_round, streaming = pick(compute), pick(stream[:, None, :])
+    latency = math.ceil(chip.dram_latency_s * chip.clock_hz - 1e-6)
+    n, per_round, streaming = pick(rounds), pick(compute), pick(stream[:, None, :])
     bound = np.where(transfer[:, None] / n > per_round, 1, np.where(per_round > streaming, 2, 0))
     return Timings(
-        cycles=pick(key).astype(np.int64) + once + latency,
-        compute_cycles=(n * streaming).astype(np.int64) + once,
-        pods_used=np.minimum(pods, operations).astype(np.int64),
+        cycles=pick(key).astype(np.int64) + latency,
+        compute_cycles=(n * streaming).astype(np.int64) + pick(once),
+        pods_used=np.minimum(used + 1, pick(operations)).astype(np.int64),
         bound=bound.astype(np.int64),
-        term_parts=operations[:, -1] // t.tiles if chip.dataflow == "os" else np.ones_like(t.tiles),
+        term_parts=pick(operations)[:, -1] // t.tiles if chip.dataflow == "os" else np.ones_like(t.tiles),
     )
+
+
+def _fastest(key: Floats, one_split: bool) -> tuple[Ints, Ints]:
+    """Indices of the best chunk count and number of pods where 1..P pods may be used, both `(L, P)`.
+
+    Args:
+        key: cycles `(L, P, Q)` on p pods in the q-th chunk count.
+        one_split: one chunk count a layer, the best on all pods.
+    """
+    decisive = key.min(axis=1, keepdims=True) if one_split else key
+    chunk = np.broadcast_to(decisive.argmin(axis=-1), key.shape[:2])  # the first: operations grow with chunks
+    value = np.take_along_axis(key, chunk[..., None], axis=-1)[..., 0]
+    best = np.where(value == np.minimum.accumulate(value, axis=1), np.arange(key.shape[1]), 0)
+    used = np.maximum.accumulate(best, axis=1)
+    return np.take_along_axis(chunk, used, axis=1), used
 
 
 def most_chunks(streamed: Ints, chip: Accelerator) -> Ints:
@@ -177,14 +192,11 @@ def transfer_s(moved: Traffic, chip: Accelerator) -> Floats:
     return np.asarray(moved.dram / chip.dram_bandwidth_b_s + moved.home / chip.backing_bandwidth_b_s)
 
 
-def port_bytes(layers: LayerArrays, moved: Traffic, t: Tiling, operations: Ints, chip: Accelerator) -> Floats:
-    """Bytes that one operation reads through its pod's port: its part of the stream, and the tile.
-
-    `operations` broadcasts against `(L,)`.
-    """
+def port_bytes(layers: LayerArrays, moved: Traffic, t: Tiling, chip: Accelerator) -> tuple[Floats, Floats]:
+    """Bytes through pods' ports: of what streams, in all operations of a layer together, and of one tile."""
     passing = {"ws": moved.buffer_inputs, "is": moved.buffer_weights, "os": moved.buffer_inputs + moved.buffer_weights}
     kept = {"ws": layers.groups * layers.k * layers.n, "is": layers.groups * layers.m * layers.k, "os": 0 * layers.m}
-    return np.asarray(passing[chip.dataflow] / operations + kept[chip.dataflow] / t.tiles)
+    return passing[chip.dataflow], np.asarray(kept[chip.dataflow] / t.tiles)
 
 
 def memory_bytes(network: Network, terms: LayerTerms, chip: Accelerator) -> dict[str, int]:
