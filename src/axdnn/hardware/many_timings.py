@@ -36,7 +36,7 @@ class _Pairs(NamedTuple):
 
     def where(self, mask: npt.NDArray[np.bool_]) -> _Pairs:
         """Return the pairs of a mask as lists."""
-        return _Pairs(*(np.broadcast_to(field, mask.shape)[mask] for field in self))
+        return _Pairs._make(np.broadcast_to(field, mask.shape)[mask] for field in self)
 
 
 class _Found(NamedTuple):
@@ -80,14 +80,14 @@ def _on_fewer(pairs: _Pairs, chip: Accelerator, found: _Found, stages: Ints) -> 
     if not sum(counts):
         return found, stages
     lists = [pairs.where(mask) for mask in masks]
-    together = _Pairs(*(np.concatenate(fields) for fields in zip(*lists, strict=True)))
+    together = _Pairs._make(np.concatenate(fields) for fields in zip(*lists, strict=True))
     others = _over_chunks(together, chip, np.repeat([pods for pods, _ in tried], counts))
-    best = _Found(*(np.array(np.broadcast_to(field, key.shape)) for field in found))
+    best = _Found._make(np.array(np.broadcast_to(field, key.shape)) for field in found)
     stages, fewer, end = stages.copy(), np.zeros(key.shape, dtype=np.bool_), 0
     for (_, cycles), mask, count in zip(tried, masks, counts, strict=True):
-        new = _Found(*(field[end : end + count] for field in others))
+        new = _Found._make(field[end : end + count] for field in others)
         end += count
-        better = _better(new, cycles, _Found(*(field[mask] for field in best)), key[mask], fewer[mask], chip)
+        better = _better(new, cycles, _Found._make(field[mask] for field in best), key[mask], fewer[mask], chip)
         spots = tuple(index[better] for index in np.nonzero(mask))
         for field, values in zip(best, new, strict=True):
             field[spots] = values[better]
@@ -134,6 +134,6 @@ def _over_chunks(pairs: _Pairs, chip: Accelerator, pods: Ints) -> _Found:
             best = new
         else:
             better = total < best.total
-            best = _Found(*(np.where(better, n, old) for n, old in zip(new, best, strict=True)))
+            best = _Found._make(np.where(better, n, old) for n, old in zip(new, best, strict=True))
     assert best is not None
     return best
