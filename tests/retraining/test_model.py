@@ -57,7 +57,7 @@ def test_training_brings_the_outputs_nearer_to_the_float_network(nets):
     for gradient in ("straight_through", "table_slope"):
         model = approximate(net, "mul8s_1L12", images)
         trained = trainable(model, net, images, gradient=gradient)
-        steps(trained, images, target, count=25, rate=3e-3)
+        steps(trained, images, target, count=60, rate=3e-3)
         error = [float((m(images) - target).square().mean()) for m in (model, trained.finish())]
         assert error[1] < 0.9 * error[0], (gradient, error)
 
@@ -100,7 +100,10 @@ def test_codes_are_the_same_under_autocast(nets, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(codes, mixed_codes, strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(grads, mixed_grads, strict=True)), "gradients use bfloat16"
     for a, b in zip(grads, mixed_grads, strict=True):
-        assert torch.allclose(a, b, rtol=0.1, atol=0.05 * float(a.abs().max()))
+        if a.numel() > 1:  # a single number may be a sum that cancels
+            assert torch.allclose(a, b, rtol=0.1, atol=0.05 * float(a.abs().max()))
+    whole, mixed_whole = (torch.cat([g.flatten().double() for g in every]) for every in (grads, mixed_grads))
+    assert (whole - mixed_whole).norm() < 0.05 * whole.norm()
 
 
 def test_saved_tensors_are_mostly_bytes(nets):

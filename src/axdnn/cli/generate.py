@@ -38,6 +38,12 @@ def generate(
         help="Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations).",
     ),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
+    constraint: list[str] | None = typer.Option(
+        None,
+        metavar="KEY=VALUE",
+        help="Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, "
+        "memory=8MB, tie=stage1.* (layers that share their multiplier).",
+    ),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),
@@ -54,7 +60,7 @@ def generate(
 
     The output folder gets result.json, report.html and figures. Ctrl-C keeps the best so far in study.json.
     """
-    from axdnn.generation import Request
+    from axdnn.generation import Request, parse_constraints
     from axdnn.methods import xai_gen
     from axdnn.records import to_json
     from axdnn.report import print_summary
@@ -64,6 +70,7 @@ def generate(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
         score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
         objective=objective,  # type: ignore[arg-type]
+        constraints=parse_constraints(constraint or []),
     )  # fmt: skip
     try:
         with progress(quiet) as show:

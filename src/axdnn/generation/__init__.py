@@ -1,5 +1,6 @@
 """Choose an assignment within an accuracy budget: strategies under one judge, verified by simulation."""
 
+from axdnn.generation.constraints import Constraints, parse_constraints
 from axdnn.generation.generate import generate
 from axdnn.generation.greedy import greedy
 from axdnn.generation.integer import integer
@@ -16,7 +17,8 @@ from axdnn.generation.request import STRATEGIES, Request, Strategy
 from axdnn.generation.uniform import uniform
 
 __all__ = [
-    "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Judge", "LossPredictor", "Neurons", "Objective", "PaperOptions",
-    "Problem", "Programme", "Request", "Strategy", "Verdict", "generate", "greedy", "integer", "neurons_of",
-    "objective_table", "paper", "prepare", "random", "undominated", "uniform", "units_of",
+    "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Constraints", "Judge", "LossPredictor", "Neurons", "Objective",
+    "PaperOptions", "Problem", "Programme", "Request", "Strategy", "Verdict", "generate", "greedy", "integer",
+    "neurons_of", "objective_table", "paper", "parse_constraints", "prepare", "random", "undominated", "uniform",
+    "units_of",
 ]  # fmt: skip

@@ -140,6 +140,7 @@ class _Run:
         problem = prepare(
             self.network, self.bank, self.request.candidates(), self.exact, self.evaluator.accelerator,
             self.request.max_accuracy_loss / 100.0, score, self.progress, self.request.objective,
+            self.request.constraints,
         )  # fmt: skip
         problem = replace(problem, neurons=self._neurons(probe))
         judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)

@@ -76,7 +76,7 @@ class Judge:
     def __post_init__(self) -> None:
         """Evaluate the exact network on both splits."""
         self.best = self.problem.baseline
-        self.best_energy_j = float(self.problem.energy_j(self.best)[0])
+        self.best_energy_j = self.problem.start_energy_j
         exact = self.problem.assignment(self.best)
         self.evaluator.evaluate(exact, "search", 0.0, self.strategy)
         self.evaluator.evaluate(exact, "accept")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 import torch
 
 from axdnn.generation.judge import Judge
 from axdnn.generation.prepare import SLACK
 from axdnn.generation.request import Request
 from axdnn.layers import ApproxModel
-from axdnn.records import Accuracy, Assignment, GenerationResult, LayerScores, Network
+from axdnn.records import Accuracy, Assignment, GenerationResult, InfeasibleError, LayerScores, Network
 
 PROOF_PRODUCTS = 200_000_000
 PROOF_IMAGES = 256
@@ -65,6 +66,7 @@ def assemble(
         scores: importance of the layers.
     """
     evaluator, problem, assignment = judge.evaluator, judge.problem, judge.best_assignment
+    require_kept(judge)
     baseline = evaluator.baseline
     met = bool((judge.best != problem.baseline).any() or judge.best_skipping)
     chosen = evaluator.history[assignment.key]
@@ -92,6 +94,23 @@ def assemble(
         chosen=chosen, scores=scores, visited=tuple(evaluator.history.values()),
         notes=_notes(judge, request),
     )  # fmt: skip
+
+
+def require_kept(judge: Judge) -> None:
+    """Refuse a result that breaks a limit: nothing was accepted, and the exact network is no answer.
+
+    Raises:
+        InfeasibleError: says which limits, and what the cheapest candidate would need.
+    """
+    problem = judge.problem
+    if not problem.constraints or problem.chip is None or np.isfinite(problem.energy_j(judge.best)[0]):
+        return
+    area = float(problem.chip.energy(problem.baseline).area_m2[0])
+    tried = len(judge.tried) - 1
+    raise InfeasibleError(
+        f"no choice within the accuracy budget keeps {problem.constraints}: the exact network needs {area:.4g} m2 of "
+        f"chip, and none of {tried} choices tried was accepted; allow more area, more loss or more evaluations"
+    )
 
 
 def _reason(met: bool, judge: Judge, request: Request) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from axdnn.evaluation import CodingBank
+from axdnn.generation.constraints import Constraints
 from axdnn.generation.objective import Objective, objective_table
-from axdnn.generation.problem import Floats, Problem, undominated
-from axdnn.hardware import Accelerator
+from axdnn.generation.problem import NO_CONSTRAINTS, Floats, Problem, undominated
+from axdnn.hardware import Accelerator, cost_table, estimate
 from axdnn.importance import SCORERS, Context, load_scorer
 from axdnn.layers import Calibration, Recipe, coded, screen_noise
 from axdnn.multipliers import error_metrics
@@ -58,6 +59,7 @@ def prepare(
     score: LayerScores | None,
     progress: Progress | None = None,
     objective: Objective = "energy",
+    constraints: Constraints = NO_CONSTRAINTS,
 ) -> Problem:
     """Build the problem that every strategy gets.
 
@@ -74,10 +76,14 @@ def prepare(
         score: importance of the layers, or None.
         progress: called with (message, done, total).
         objective: what is minimised, see `objective_table`.
+        constraints: what every choice must keep besides the budget.
 
     Raises:
         InvalidInputError: a multiplier has no figures.
+        UnknownNameError: a pattern of `constraints` matches no layer.
+        InfeasibleError: limits that no choice can keep.
     """
+    groups = constraints.groups(network.layer_names)
     pool = {m.id: m for m in (exact, *multipliers)}
     candidates = list(pool.values())
     for m in candidates:
@@ -99,7 +105,8 @@ def prepare(
     kept = undominated(costs(), noise, 0, SLACK)
     candidates = [candidates[i] for i in kept]
     wired = [coded(m, recipe) for m in candidates]
-    return Problem(
+    chip = cost_table(network, wired, accelerator) if constraints else None
+    problem = Problem(
         layers=network.layer_names,
         multipliers=tuple(m.name for m in candidates),
         table=objective_table(network, wired, accelerator, objective),
@@ -109,7 +116,17 @@ def prepare(
         budget=budget,
         mean_error=np.array([error_metrics(m).mae for m in candidates]),
         objective=objective,
+        constraints=constraints,
+        chip=chip,
     )
+    if chip is not None:
+        memory = estimate(network, problem.assignment(problem.baseline), accelerator, multipliers=_named(wired))
+        constraints.require_possible(problem.baseline, chip, memory.memory_bytes)
+    return problem.tied(groups)
+
+
+def _named(multipliers: Sequence[Multiplier]) -> dict[str, Multiplier]:
+    return {m.name: m for m in multipliers}
 
 
 def _noise(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from axdnn.generation.constraints import Constraints
 from axdnn.generation.neurons import Neurons
 from axdnn.generation.objective import Objective
 from axdnn.hardware import CostTable
@@ -14,6 +16,9 @@ from axdnn.records import Assignment
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+NO_CONSTRAINTS = Constraints()
+BEYOND = 1e6
+"""Any choice costs less than so many exact networks."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,10 @@ class Problem:
         mean_error: mean absolute error of each candidate's table over all operand pairs, `(M,)`.
         objective: what the energies of `table` are, see `objective_table`.
         neurons: importance of the neurons of each layer, for strategies that skip some; None if nobody asked.
+        constraints: what a choice must keep besides the budget.
+        chip: prices of the whole chip, whatever the objective, for the constraints.
+        members: names of the network's layers behind each of `layers`, where some share their multiplier; empty: each
+            stands for itself.
     """
 
     layers: tuple[str, ...]
@@ -43,6 +52,9 @@ class Problem:
     mean_error: Floats
     objective: Objective = "energy"
     neurons: Neurons | None = None
+    constraints: Constraints = NO_CONSTRAINTS
+    chip: CostTable | None = None
+    members: tuple[tuple[str, ...], ...] = ()
 
     @property
     def damage(self) -> Floats:
@@ -55,8 +67,28 @@ class Problem:
         return np.full(len(self.layers), self.exact, dtype=np.int64)
 
     def energy_j(self, choices: Ints) -> Floats:
-        """Energy of choices `(C, L)` that the search minimises; infinite with more kinds than pods."""
-        return self.table.energy(choices).energy_j
+        """Energy of choices `(C, L)` that the search minimises; infinite with too many kinds or a limit broken."""
+        energy = self.table.energy(choices).energy_j
+        if not self.constraints or self.chip is None:
+            return energy
+        return np.where(self.excess(choices) > 0, np.inf, energy)
+
+    def excess(self, choices: Ints) -> Floats:
+        """How far choices `(C, L)` are beyond the limits, 0 where they keep them; may be infinite."""
+        if not self.constraints or self.chip is None:
+            return np.zeros(len(np.atleast_2d(choices)))
+        return self.constraints.excess(np.atleast_2d(choices), self.chip)
+
+    @property
+    def start_energy_j(self) -> float:
+        """What a first accepted choice must undercut: the exact network, or anything if that one breaks a limit."""
+        energy = float(self.energy_j(self.baseline)[0])
+        return energy if np.isfinite(energy) else BEYOND * self.exact_energy_j
+
+    @property
+    def exact_energy_j(self) -> float:
+        """Energy of the exact network, whether it keeps the limits or not."""
+        return float(self.table.energy(self.baseline).energy_j[0])
 
     def damage_of(self, choices: Ints) -> Floats:
         """Sum of damage over layers, `(C,)`."""
@@ -64,7 +96,34 @@ class Problem:
 
     def assignment(self, choice: Ints) -> Assignment:
         """Return a choice as a record."""
-        return Assignment(multipliers={n: self.multipliers[int(m)] for n, m in zip(self.layers, choice, strict=True)})
+        members = self.members or tuple((name,) for name in self.layers)
+        return Assignment(
+            multipliers={n: self.multipliers[int(m)] for names, m in zip(members, choice, strict=True) for n in names}
+        )
+
+    def tied(self, groups: tuple[tuple[str, ...], ...]) -> Problem:
+        """Return the problem in which the layers of a group share their multiplier; damage and costs add up."""
+        if all(len(names) == 1 for names in groups):
+            return self
+        owner = np.array([next(i for i, g in enumerate(groups) if name in g) for name in self.layers])
+
+        def summed(values: Floats) -> Floats:
+            total = np.zeros((len(groups), *values.shape[1:]))
+            np.add.at(total, owner, values)
+            return total
+
+        def joined(table: CostTable) -> CostTable:
+            return msgspec.structs.replace(
+                table, layers=names, dynamic_j=summed(table.dynamic_j), multiplier_j=summed(table.multiplier_j),
+                latency_s=summed(table.latency_s),
+            )  # fmt: skip
+
+        names = tuple("+".join(group) for group in groups)
+        weights = summed(self.weights)
+        return replace(
+            self, layers=names, members=groups, table=joined(self.table), weights=weights / weights.mean(),
+            chip=None if self.chip is None else joined(self.chip), noise=summed(self.damage) / weights[:, None],
+        )  # fmt: skip
 
 
 def undominated(costs: Floats, noise: Floats, keep: int, slack: float = 1.0) -> list[int]:

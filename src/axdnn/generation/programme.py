@@ -25,6 +25,7 @@ RELATIVE_GAP = 1e-6
 STARTS = 6
 TIGHTENINGS = 2
 TOLERANCE = 1e-9
+BROKEN = 1e9  # exact networks: the value of a choice that breaks a limit
 
 
 class Around(NamedTuple):
@@ -63,6 +64,23 @@ class Programme:
         self._add(sparse.csr_array((kinds, self.n_x)), one_count, -np.inf, 1.0)
         used = np.tile(np.arange(1, pods + 1, dtype=np.float64), kinds)[None, :]
         self._add(sparse.csr_array((1, self.n_x)), used, float(pods), float(pods))
+        self._limits(used)
+
+    def _limits(self, used: Floats) -> None:
+        """Rows of the constraints. The chip may share out its pods in another way, so choices are filtered as well."""
+        pods = self.shape[2]
+        limits, chip = self.problem.constraints, self.problem.chip
+        if limits.most_kinds is not None:
+            self._add(sparse.csr_array((1, self.n_x)), np.ones((1, self.n_z)), -np.inf, float(limits.most_kinds))
+        if chip is None or chip.pods != pods:
+            return
+        if limits.max_latency_s is not None:
+            seconds = np.broadcast_to(chip.latency_s[:, None, :], self.shape).reshape(1, -1) / limits.max_latency_s
+            self._add(seconds, np.zeros((1, self.n_z)), -np.inf, 1.0)
+        if limits.max_area_m2 is not None:
+            left = limits.max_area_m2 - chip.area_m2_shared
+            area = used * chip.pods_together * np.repeat(chip.area_m2_pod, pods)[None, :]
+            self._add(sparse.csr_array((1, self.n_x)), area / max(left, 1e-30), -np.inf, 1.0)
 
     def _add(self, x: object, z: object, low: float, high: float) -> None:
         block = sparse.csr_array(sparse.hstack([sparse.csr_array(x), sparse.csr_array(z)]))
@@ -88,9 +106,11 @@ class Programme:
         """
 
         def value(choices: Ints) -> Floats:
-            return np.where(
-                self.damage_of(choices) <= most_damage * (1 + TOLERANCE), self.problem.energy_j(choices), np.inf
-            )
+            energy = self.problem.energy_j(choices)
+            if self.problem.constraints:  # what breaks limits is led back to them, and never taken
+                beyond = BROKEN * self.problem.exact_energy_j * (1 + self.problem.excess(choices))
+                energy = np.where(np.isfinite(energy), energy, beyond)
+            return np.where(self.damage_of(choices) <= most_damage * (1 + TOLERANCE), energy, np.inf)
 
         return self._search(
             value, starts, quick, lambda around: self._solve(self._energy(around), self._damage(), most_damage)
@@ -115,7 +135,7 @@ class Programme:
                 if solved is None:
                     return None
                 excess = float(self.problem.energy_j(solved)[0]) - most_energy_j
-                if excess < 0:
+                if excess < 0 or not np.isfinite(excess):
                     return solved
                 limit -= excess * (1 + 1e-6)
             return solved
@@ -167,7 +187,7 @@ class Programme:
     def _best(self, found: list[Ints], value: Callable[[Ints], Floats]) -> Ints | None:
         values = value(np.stack(found))
         for i in np.argsort(values, kind="stable"):
-            if np.isfinite(values[i]) and tuple(found[i].tolist()) not in self.forbidden:
+            if values[i] < BROKEN * self.problem.exact_energy_j and tuple(found[i].tolist()) not in self.forbidden:
                 return found[i]
         return None
 
@@ -206,7 +226,7 @@ class Programme:
 
     def _unit(self) -> float:
         """Scale of energies, so that the solver's tolerances are relative."""
-        return float(self.problem.energy_j(self.problem.baseline)[0]) / 100.0
+        return self.problem.exact_energy_j / 100.0
 
     def _energy(self, around: Around) -> Floats:
         table = self.problem.table

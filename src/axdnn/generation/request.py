@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from axdnn.generation.constraints import Constraints
 from axdnn.generation.greedy import greedy
 from axdnn.generation.integer import integer
 from axdnn.generation.judge import Judge
@@ -45,6 +46,7 @@ class Request:
         accept_tries: most choices sent to the accept split, whose bound then holds for the whole search (see `Judge`);
             None for any number, with a 95 % bound for each.
         paper: options of strategy `paper`.
+        constraints: limits and ties that hold for every strategy.
     """
 
     max_accuracy_loss: float = 1.0
@@ -58,6 +60,7 @@ class Request:
     recipe: Recipe = field(default_factory=Recipe)
     accept_tries: int | None = None
     paper: PaperOptions = field(default_factory=PaperOptions)
+    constraints: Constraints = field(default_factory=Constraints)
 
     def __post_init__(self) -> None:
         """Check what can be checked before any work."""
@@ -71,6 +74,8 @@ class Request:
             raise unknown_name("objective", self.objective, OBJECTIVES)
         if self.score not in SCORE_NAMES:
             raise unknown_name("score", self.score, SCORE_NAMES)
+        if self.strategy == "paper" and self.constraints.tied:
+            raise InvalidInputError("strategy `paper` ties layers by its option `units`: `tied` must be empty")
         if self.accept_tries is not None:
             require_finite("accept_tries", self.accept_tries, 1, 30)
         load_accelerator(self.accelerator)

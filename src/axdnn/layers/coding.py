@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from axdnn.kernels import EXACT, approx_matmul
 from axdnn.kernels.codes import table_index
 from axdnn.layers.closed_forms import Steps, lowest_lines, regress
+from axdnn.layers.joint_codes import Responses, joint_codes, responses
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import LayerSample
 from axdnn.multipliers import classify
@@ -82,6 +83,13 @@ def optimal_codes(sample: LayerSample, coding: LayerCoding, recipe: Recipe, cent
     )
 
 
+def joint_steps(sample: LayerSample, coding: LayerCoding, recipe: Recipe) -> Steps:
+    """Return the codes that `joint_codes` gives to wanted weights, in units of the scale: as `optimal_codes`."""
+    fit = CodingFit(sample, coding.multiplier, recipe)
+    steps = fit.responses(coding.encoding.quantise(sample.rows), coding.encoding).steps
+    return Steps(fit.stored(steps.values), steps.breaks)
+
+
 def screen_noise(sample: LayerSample, multiplier: Multiplier, recipe: Recipe) -> float:
     """Return the noise of a coding chosen with one look at the range: a cheap upper estimate of `fit_coding`'s."""
     return _fit(sample, multiplier, recipe).first_look()
@@ -112,11 +120,18 @@ class CodingFit:
 
     def best(self) -> LayerCoding:
         """Return the coding that leaves the least noise."""
+        best = self._one_by_one()
+        if self.recipe.weight_codes != "joint" or self.sample.covariance is None:
+            return best
+        return better(best, self.jointly(best))
+
+    def _one_by_one(self) -> LayerCoding:
+        """Return the best coding whose codes depend on their own weight alone."""
         best: LayerCoding | None = None
         for family in self._encodings():
             best = better(best, self._best_clip(family))
         assert best is not None
-        if self.recipe.activation_range != "error" or self.recipe.weight_codes != "optimal":
+        if self.recipe.activation_range != "error" or self.recipe.weight_codes == "nearest":
             return best
         for ratio in WEIGHT_RATIOS:
             best = better(best, self.attempt(best.encoding, ratio))
@@ -199,25 +214,60 @@ class CodingFit:
         codes = torch.clamp(level, -(-low // step * step), top) + self.w_zero
         return codes.to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
+    def jointly(self, coding: LayerCoding) -> LayerCoding:
+        """Return the coding with the codes of each sum chosen together, see `joint_codes`."""
+        sample = self.sample
+        assert sample.covariance is not None
+        x = coding.encoding.quantise(sample.rows)
+        target = sample.weight.double() / coding.w_scale.unsqueeze(-1)
+        found = self.responses(x, coding.encoding)
+        fixed = None if sample.terms is None else sample.terms == EXACT
+        start = table_index(coding.w_codes, self.multiplier.w_signed).long()
+        if fixed is not None and fixed.any():
+            # Exact terms act as the values of their codes; the table's own slopes are those of the others.
+            target = torch.where(fixed, target - self.w_values[start] + found.slope[start], target)
+        columns = joint_codes(target, start, found, sample.covariance, fixed)
+        codes = self.stored(columns)
+        noise = self._noise(x, codes, coding.encoding, coding.w_scale)
+        return replace(coding, w_codes=codes, noise=noise)
+
+    def responses(self, x: torch.Tensor, encoding: Encoding) -> Responses:
+        """Return what the circuit's codes do under the activation codes x."""
+        share, a, u = self._products(x, encoding)
+        return responses(share, a, u, self._legal())
+
+    def _products(self, x: torch.Tensor, encoding: Encoding) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the histogram of activation codes, their values, and corrected products `(256, 256)`."""
+        index = table_index(x, self.multiplier.a_signed).flatten().long()
+        share = torch.bincount(index, minlength=256).double() / index.numel()
+        a = self.a_values - encoding.zero_point
+        u = self.table - self.w_zero * self.a_values[:, None] - encoding.zero_point * self.w_values[None, :]
+        return share, a, u
+
+    def _legal(self) -> torch.Tensor:
+        """Return the columns that the circuit tells apart; among equal codes the smallest value wins."""
+        legal = torch.arange(0, 256, 1 << self.w_step)
+        return legal[self.w_values[legal].abs().argsort(stable=True)]
+
     def optimal_codes(self, x: torch.Tensor, encoding: Encoding, centred: bool) -> Steps:
         """Stored code c, as a function of the weight m, that minimises E_a[(A m - U_c)^2] (the variance, when centred).
 
         A is the activation's value, U_c what the circuit and its zero-point corrections give for code c, both under
         the histogram of activation codes: a lower envelope of 256 lines in m.
         """
-        index = table_index(x, self.multiplier.a_signed).flatten().long()
-        weight = torch.bincount(index, minlength=256).double() / index.numel()
-        a = self.a_values - encoding.zero_point
-        u = self.table - self.w_zero * self.a_values[:, None] - encoding.zero_point * self.w_values[None, :]
+        weight, a, u = self._products(x, encoding)
         first, second = weight * a @ u, weight @ u.square()
         if centred:
             mean = weight @ u
             first, second = first - (weight @ a) * mean, second - mean.square()
-        legal = torch.arange(0, 256, 1 << self.w_step)
-        order = legal[self.w_values[legal].abs().argsort(stable=True)]  # among equal codes the smallest value wins
+        order = self._legal()
         line, breaks = lowest_lines(first[order] * -2.0, second[order])
+        return Steps(self.stored(order[line]), breaks)
+
+    def stored(self, columns: torch.Tensor) -> torch.Tensor:
+        """Return the codes of columns of the table."""
         low = -128 if self.multiplier.w_signed else 0
-        return Steps((order[line] + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8), breaks)
+        return (columns + low).to(torch.int8 if self.multiplier.w_signed else torch.uint8)
 
     def _noise(self, x: torch.Tensor, codes: torch.Tensor, encoding: Encoding, scale: torch.Tensor) -> float:
         sums = _sums(x, codes, self.multiplier, self.sample.terms)

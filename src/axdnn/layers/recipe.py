@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from axdnn.quant import RANGE_RULES, RangeRule
 from axdnn.records import InvalidInputError
 
-WeightCodes = Literal["optimal", "nearest"]
+WeightCodes = Literal["joint", "optimal", "nearest"]
 UnsignedCoding = Literal["sign_magnitude", "unsigned"]
 ActivationCodes = Literal["affine", "symmetric"]
 WeightScales = Literal["channel", "tensor"]
@@ -22,7 +22,8 @@ class Recipe:
         align: match scale, clipping and rounding to the operand codes the circuit can tell apart.
         activation_range: `error` (least output error), `percentile` (99.9 %) or `minmax`.
         weight_codes: `optimal` stores the code whose products fit best under the layer's activation histogram,
-            or the code of the nearest value where that leaves less output error; `nearest` always takes the latter.
+            or the code of the nearest value where that leaves less output error; `nearest` always takes the latter;
+            `joint` starts there and chooses the codes of a sum together, so that their errors cancel (`joint_codes`).
         compensate: fold a gain and an offset per output channel, regressed on calibration images, into scale and bias.
         in_order: calibrate layers in order, each on the already approximate input; otherwise each on exact input.
         unsigned_coding: around unsigned circuits, `sign_magnitude` weights or `unsigned` weights with a zero point.
@@ -36,7 +37,7 @@ class Recipe:
 
     align: bool = True
     activation_range: RangeRule = "error"
-    weight_codes: WeightCodes = "optimal"
+    weight_codes: WeightCodes = "joint"
     compensate: bool = True
     in_order: bool = True
     unsigned_coding: UnsignedCoding = "sign_magnitude"
@@ -51,7 +52,7 @@ class Recipe:
         """Check every switch."""
         allowed = {
             "activation_range": RANGE_RULES,
-            "weight_codes": ("optimal", "nearest"),
+            "weight_codes": get_args(WeightCodes),
             "unsigned_coding": ("sign_magnitude", "unsigned"),
             "activation_codes": ("affine", "symmetric"),
             "weight_scales": ("channel", "tensor"),

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from axdnn.kernels import FlatConv, conv_output_size, flatten_conv, unfold
+from axdnn.layers.joint_codes import MOMENT_ROWS, Covariance, block_covariance
 from axdnn.quant import TRANSPOSED_OPS, CapturedModel, Encoding, Inputs, Node, RangeRule, plain_encoding
 from axdnn.records import InvalidInputError
 
@@ -27,6 +28,7 @@ class LayerSample:
         low, high: range of the input over all calibration images.
         w_low, w_high: of the second operand of a product, else None.
         terms: which of the k terms multiply exactly, uint8 `(k,)` as `approx_matmul` takes it; None if none does.
+        covariance: of the terms, from more rows than are kept, see `block_covariance`; None of a product.
     """
 
     rows: torch.Tensor
@@ -37,6 +39,7 @@ class LayerSample:
     terms: torch.Tensor | None = None
     w_low: float | None = None
     w_high: float | None = None
+    covariance: Covariance | None = None
 
 
 class Calibration:
@@ -101,9 +104,12 @@ class Calibration:
         weight = layer.weight.flatten(1).view(groups, layer.weight.shape[0] // groups, -1)
         calls = len(self.model.calls(node.layer_name))
         count = -(-min(self._rows, max(MIN_ROWS, SAMPLE_PRODUCTS // weight.numel())) // calls)
-        rows = _pick_linear(x, count, self._generator) if node.op == "linear" else self._pick_conv(node, x, count)
+        many = max(count, MOMENT_ROWS // calls)
+        every = _pick_linear(x, many, self._generator) if node.op == "linear" else self._pick_conv(node, x, many)
+        rows = every[:, :: max(1, every.shape[1] // count)][:, :count].contiguous()
         target = torch.bmm(rows, weight.transpose(1, 2))
-        return LayerSample(rows, weight, target, float(x.min()), float(x.max()))
+        covariance = block_covariance(every)
+        return LayerSample(rows, weight, target, float(x.min()), float(x.max()), covariance=covariance)
 
     def _product(self, operands: tuple[torch.Tensor, ...]) -> LayerSample:
         """Sample whole matrices of a product of activations, and some of their rows."""
@@ -156,7 +162,12 @@ def _flat(node: Node, x: torch.Tensor, kernel: tuple[int, ...]) -> FlatConv:
 def _joined(one: LayerSample, other: LayerSample) -> LayerSample:
     """Return the samples of two calls of a layer together."""
     rows, target = (torch.cat(pair, dim=1) for pair in ((one.rows, other.rows), (one.target, other.target)))
-    return LayerSample(rows, one.weight, target, min(one.low, other.low), max(one.high, other.high))
+    covariance = None
+    if one.covariance is not None and other.covariance is not None:
+        covariance = tuple((a + b) / 2 for a, b in zip(one.covariance, other.covariance, strict=True))
+    return LayerSample(
+        rows, one.weight, target, min(one.low, other.low), max(one.high, other.high), covariance=covariance
+    )  # fmt: skip
 
 
 def _pick_linear(x: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -129,7 +129,8 @@ class TrainableLayer(TrainableSums):
         self.register_buffer("breaks", steps.breaks)
         self.register_buffer("values", torch.from_numpy(layer.multiplier.w_values - coding.w_zero).double())
         self.register_buffer("start_scale", coding.w_scale.flatten().clone())
-        start = starting_values(layer, sample.weight.flatten(0, 1), steps) * self.start_scale.view(-1, 1)
+        joint = recipe.weight_codes == "joint"
+        start = starting_values(layer, sample.weight.flatten(0, 1), steps, joint) * self.start_scale.view(-1, 1)
         self.weight = nn.Parameter(start.float().view(layer.w_codes.shape))
         keep_state(self, "log_weight_scale", torch.zeros_like(self.start_scale), weight_scales)
         self._slopes = slopes(coding, effective_values(coding, sample), rule)

@@ -16,7 +16,7 @@ import torch
 from axdnn.kernels.codes import code_dtype, table_index
 from axdnn.layers import IntegerLayer, LayerCoding, LayerSample, Recipe
 from axdnn.layers.closed_forms import Steps
-from axdnn.layers.coding import MOST_STEP_BITS, optimal_codes
+from axdnn.layers.coding import MOST_STEP_BITS, joint_steps, optimal_codes
 from axdnn.multipliers import classify
 
 
@@ -52,17 +52,27 @@ def code_steps(layer: IntegerLayer, sample: LayerSample, recipe: Recipe) -> Step
         recipe: with which it was approximated.
     """
     rules = [_nearest(layer.coding, recipe)]
-    if recipe.weight_codes == "optimal":
+    if recipe.weight_codes != "nearest":
         rules += [optimal_codes(sample, layer.coding, recipe, centred) for centred in (False, True)]
-    target = sample.weight.double() / layer.coding.w_scale.unsqueeze(-1)
-    same = [int((steps.at(target) == layer.coding.w_codes).sum()) for steps in rules]
-    return rules[same.index(max(same))]
+    if recipe.weight_codes == "joint":  # which gives a weight another code than its own value would get
+        rules.append(joint_steps(sample, layer.coding, recipe))
+    target, stored = sample.weight.double() / layer.coding.w_scale.unsqueeze(-1), layer.coding.w_codes
+    known = [int(torch.isin(stored, steps.values).sum()) for steps in rules]
+    same = [int((steps.at(target) == stored).sum()) for steps in rules]
+    return max(zip(known, same, rules, strict=True), key=lambda rule: rule[:2])[2]
 
 
-def starting_values(layer: IntegerLayer, weight: torch.Tensor, steps: Steps) -> torch.Tensor:
+def starting_values(layer: IntegerLayer, weight: torch.Tensor, steps: Steps, middle: bool = False) -> torch.Tensor:
     """Return the weight `(c_out, k)` in units of its scale, moved to just inside the cell of the code it is stored as.
 
     Where the stored code is none of the step function's, the weight stays as it is and starts with another code.
+
+    Args:
+        layer: as it was approximated.
+        weight: float, as the layer has it.
+        steps: of `code_steps`.
+        middle: move to the middle of the cell instead: codes that were chosen together are many of them not those of
+            their own weights, and at the edge of their cells the first steps of training would undo the choice.
     """
     value = weight.flatten(1).double() / layer.coding.w_scale.view(-1, 1)
     stored = layer.w_codes.flatten(1)
@@ -72,9 +82,13 @@ def starting_values(layer: IntegerLayer, weight: torch.Tensor, steps: Steps) -> 
     rows = table_index(steps.values, layer.multiplier.w_signed).long()
     margin = (ends[1:] - ends[:-1]) * 1e-3
     by_code[0, rows], by_code[1, rows] = ends[:-1] + margin, ends[1:] - margin
+    spot = table_index(stored, layer.multiplier.w_signed).long()
+    middles = by_code[:, spot].mean(dim=0)
     by_code[0, rows[0]], by_code[1, rows[-1]] = -torch.inf, torch.inf
-    low, high = by_code[:, table_index(stored, layer.multiplier.w_signed).long()]
+    low, high = by_code[:, spot]
     moved = torch.minimum(torch.maximum(value, low), high)
+    if middle:
+        moved = torch.where((value < low) | (value > high), middles, value)
     return torch.where(torch.isnan(moved), value, moved)
 
 
