@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/recovery.py [--models resnet8 resnet20] [--images 2000]
 
-The whole recipe, then the recipe with one step taken away, for a few circuits. Accuracies are of held-out training images
-(the accept split), never test images; the exact int8 network under the same recipe stands beside them. Rows are written one
-by one, and those that are there already are not repeated. Writes benchmarks/results/recovery.json.
+The whole recipe, then the recipe with one step taken away, for a few circuits. Accuracies are of held-out training
+images (the accept split), never test images; the exact int8 network under the same recipe stands beside them. Rows are
+written one by one, and those that are there already are not repeated. Writes benchmarks/results/recovery.json.
 """
 
 from __future__ import annotations

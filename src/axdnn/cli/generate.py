@@ -23,6 +23,12 @@ from axdnn.cli.paper_options import PAPER_HELP, paper_options
 MULTIPLIERS_HELP = (
     "evoapprox8b, -signed, -unsigned, xai-gen, or names with commas: circuits, families (drum:k=4), files (mine.axmul)."
 )
+STRATEGY_HELP = "integer, paper (Algorithm 1 of XAI-Gen), greedy, uniform, random."
+OBJECTIVE_HELP = "Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations)."
+CONSTRAINT_HELP = (
+    "Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, memory=8MB, "
+    "tie=stage1.* (layers that share their multiplier)."
+)
 
 
 def generate(
@@ -32,18 +38,10 @@ def generate(
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
     multipliers: str = typer.Option("evoapprox8b", help=MULTIPLIERS_HELP),
     max_accuracy_loss: float = typer.Option(1.0, help="Percentage points below the exact int8 network."),
-    strategy: str = typer.Option("integer", help="integer, paper (Algorithm 1 of XAI-Gen), greedy, uniform, random."),
-    objective: str = typer.Option(
-        "energy",
-        help="Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations).",
-    ),
+    strategy: str = typer.Option("integer", help=STRATEGY_HELP),
+    objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
-    constraint: list[str] | None = typer.Option(
-        None,
-        metavar="KEY=VALUE",
-        help="Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, "
-        "memory=8MB, tie=stage1.* (layers that share their multiplier).",
-    ),
+    constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),

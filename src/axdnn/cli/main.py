@@ -16,6 +16,7 @@ from axdnn.cli import (
     accelerators,
     bench,
     catalogue,
+    compare,
     datasets,
     estimate,
     explain,
@@ -34,6 +35,7 @@ _WRONG_INPUT, _TROUBLE, _INTERRUPTED = 2, 1, 130
 
 app = group("Approximate deep neural networks and the accelerators that run them, exact to the bit.")
 app.command("generate")(generate.generate)
+app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
 app.command("estimate")(estimate.estimate)
 app.command("simulate")(simulate.simulate)

@@ -1,11 +1,12 @@
 """The published systems as short compositions of the packages below; what a run chose, rebuilt and simulated."""
 
+from axdnn.methods.comparison import Comparison, compare
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
 from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
 
 __all__ = [
-    "CALIBRATION_IMAGES", "Outcome", "Rebuilt", "RunFolder", "Simulation", "load_run", "rebuild", "simulate",
-    "splits_of", "xai_gen",
+    "CALIBRATION_IMAGES", "Comparison", "Outcome", "Rebuilt", "RunFolder", "Simulation", "compare", "load_run",
+    "rebuild", "simulate", "splits_of", "xai_gen",
 ]  # fmt: skip

@@ -60,6 +60,7 @@ def xai_gen(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     images: Mapping[str, int] | None = None,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run XAI-Gen on a model and a known data set and write result, figures and report to a folder.
@@ -75,6 +76,7 @@ def xai_gen(
         mean: of the model's input, see `axdnn.models.resolve_model`.
         std: of the model's input.
         images: split (`search`, `accept`, `test`) -> how many of its images are used; all of those not named.
+        cache: folder of evaluations that several runs share, instead of one in `out`.
         progress: called with (message, done, total).
 
     Raises:
@@ -98,7 +100,7 @@ def xai_gen(
     with folder:
         result = generate(
             trained.model, calibration, splits, request, name=trained.name, data=data,
-            provenance=_provenance(dataset, trained), cache=folder.path / "cache",
+            provenance=_provenance(dataset, trained), cache=cache or folder.path / "cache",
             codings=cache_root() / "codings", progress=progress, checkpoint=folder.checkpoint,
         )  # fmt: skip
         result = folder.finish(result)

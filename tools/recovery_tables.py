@@ -1,0 +1,28 @@
+"""Table of docs/recovery.md: what each step of recovery gains, from the committed benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "recovery.json"
+
+
+def recovery() -> str:
+    """Return a table a model: circuits down, the whole recipe and the recipe without one step across."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    parts = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        mine = [row for row in rows if row["model"] == model]
+        steps = list(dict.fromkeys(row["step"] for row in mine))
+        lines = [
+            f"{model}, {mine[0]['images']:,} held-out images, no training; accuracy in per cent:\n",
+            "| circuit in every layer | whole recipe | " + " | ".join(steps[1:]) + " |",
+            "|---" * (len(steps) + 1) + "|",
+        ]
+        for circuit in dict.fromkeys(row["circuit"] for row in mine):
+            by_step = {row["step"]: row["accuracy"] for row in mine if row["circuit"] == circuit}
+            if set(by_step) == set(steps):
+                lines.append(f"| `{circuit}` | " + " | ".join(f"{100 * by_step[s]:.2f}" for s in steps) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
