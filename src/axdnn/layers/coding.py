@@ -9,6 +9,7 @@ import torch
 
 from axdnn.kernels import EXACT, approx_matmul
 from axdnn.kernels.codes import table_index
+from axdnn.layers.alwann import mapped
 from axdnn.layers.closed_forms import Steps, lowest_lines, regress
 from axdnn.layers.recipe import Recipe
 from axdnn.layers.samples import LayerSample
@@ -18,6 +19,7 @@ from axdnn.records import Multiplier
 
 CodeRule = Literal["expected", "centred", "nearest"]
 WEIGHT_RATIOS = (0.8, 0.6)
+NEAREST_RATIOS = (0.8, 0.6, 0.45)  # few bits gain from a tighter clip, and no other rule is tried
 UNSIGNED_WEIGHT_ZERO = 128
 MOST_STEP_BITS = 7  # a constant table ignores all 8 bits; a code still needs two levels
 
@@ -116,7 +118,11 @@ class CodingFit:
         for family in self._encodings():
             best = better(best, self._best_clip(family))
         assert best is not None
-        if self.recipe.activation_range != "error" or self.recipe.weight_codes != "optimal":
+        if self.recipe.activation_range != "error" or self.recipe.weight_codes == "alwann":
+            return best
+        if self.recipe.weight_codes == "nearest":
+            for ratio in NEAREST_RATIOS:
+                best = better(best, self.attempt(best.encoding, ratio))
             return best
         for ratio in WEIGHT_RATIOS:
             best = better(best, self.attempt(best.encoding, ratio))
@@ -170,6 +176,9 @@ class CodingFit:
         target = self.sample.weight.double() / scale.unsqueeze(-1)
         if rule == "nearest" or self.recipe.weight_codes == "nearest":
             codes = self._nearest_codes(target, self.w_step)
+        elif self.recipe.weight_codes == "alwann":  # knows no steps: equal products are the map's business
+            step_bits = 8 - self.recipe.weight_bits
+            codes = mapped(self._nearest_codes(target, step_bits), self.multiplier, step_bits)
         else:
             codes = self.optimal_codes(x, encoding, rule == "centred").at(target)
         terms = self.sample.terms
