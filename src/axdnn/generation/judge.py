@@ -201,15 +201,17 @@ class Judge:
             dominated: also those that a cheaper one beats in the bound on the search split, whether that one was
                 refused on the accept split or not.
         """
-        known = [np.array(key, dtype=np.int64) for key in self.tried]
-        within = [c for c in known if self.tried[_key(c)].bound <= self.problem.budget and self.cheaper(c)]
+        within = [key for key, verdict in self.tried.items() if verdict.bound <= self.problem.budget]
+        energies = self.problem.energy_j(np.array(within, dtype=np.int64))
         kept, lowest = list[Ints](), inf
-        for choice in sorted(within, key=lambda c: (self.energy_j(c), self.tried[_key(c)].bound, _key(c))):
-            bound = self.tried[_key(choice)].bound
-            if (dominated or bound < lowest) and not self.tried[_key(choice)].sent:
-                kept.append(choice)
-            lowest = min(lowest, bound)
-        return kept if self._may_send else []
+        for energy, key in sorted(zip(energies.tolist(), within, strict=True)):
+            verdict = self.tried[key]
+            if energy >= self.best_energy_j * (1 - 1e-9) or not self._may_send:
+                break
+            if (dominated or verdict.bound < lowest) and not verdict.sent:
+                kept.append(np.array(key, dtype=np.int64))
+            lowest = min(lowest, verdict.bound)
+        return kept
 
     def _may_confirm(self, verdict: Verdict, choice: Ints, skipping: Skipping) -> bool:
         return verdict.bound <= self.problem.budget and self.cheaper(choice, skipping) and self._may_send

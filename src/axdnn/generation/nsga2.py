@@ -96,9 +96,9 @@ class _Evolution:
 
     def run(self) -> bool:
         """Evolve until evaluations are kept back for what waits, or nothing new comes up; whether anything did."""
-        judge, began, idle = self.judge, self.judge.left, 0
+        judge, began, idle, reserve = self.judge, self.judge.left, 0, self.options.reserve
         most = len(judge.problem.multipliers) ** len(self.space)
-        while judge.left > max(1, min(len(judge.waiting()), self.options.reserve)):
+        while judge.left > reserve or judge.left > max(1, len(judge.waiting())):
             before = judge.left
             self._one()
             idle = idle + 1 if judge.left == before else 0

@@ -105,7 +105,9 @@ class CodingFit:
         steps = classify(multiplier)
         # Fewer bits are the upper ones of the circuit's operand: codes in steps.
         self.a_step = max(8 - recipe.activation_bits, min(steps.a_step_bits, MOST_STEP_BITS) if recipe.align else 0)
-        self.w_step = max(8 - recipe.weight_bits, min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align else 0)
+        # ALWANN's map knows no steps: columns that are equal are its business.
+        ignored = min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align and recipe.weight_codes != "alwann" else 0
+        self.w_step = max(8 - recipe.weight_bits, ignored)
         self.w_zero = UNSIGNED_WEIGHT_ZERO if multiplier.coding == "unsigned" else 0
         self.table = torch.from_numpy(multiplier.table.copy()).double()
         self.a_values = torch.from_numpy(multiplier.a_values).double()
@@ -176,9 +178,8 @@ class CodingFit:
         target = self.sample.weight.double() / scale.unsqueeze(-1)
         if rule == "nearest" or self.recipe.weight_codes == "nearest":
             codes = self._nearest_codes(target, self.w_step)
-        elif self.recipe.weight_codes == "alwann":  # knows no steps: equal products are the map's business
-            step_bits = 8 - self.recipe.weight_bits
-            codes = mapped(self._nearest_codes(target, step_bits), self.multiplier, step_bits)
+        elif self.recipe.weight_codes == "alwann":
+            codes = mapped(self._nearest_codes(target, self.w_step), self.multiplier, self.w_step)
         else:
             codes = self.optimal_codes(x, encoding, rule == "centred").at(target)
         terms = self.sample.terms
