@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import baseline_tables
 import hardware_tables
 import simulation_tables
 import xai_gen_tables
@@ -35,6 +36,7 @@ PAGES = (
     "docs/hardware.md",
     "docs/xai_gen.md",
     "docs/simulation.md",
+    "docs/baselines.md",
 )
 
 
@@ -160,7 +162,8 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
+          **baseline_tables.BLOCKS}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

@@ -23,6 +23,10 @@ from axdnn.cli.paper_options import PAPER_HELP, paper_options
 MULTIPLIERS_HELP = (
     "evoapprox8b, -signed, -unsigned, xai-gen, or names with commas: circuits, families (drum:k=4), files (mine.axmul)."
 )
+STRATEGY_HELP = (
+    "integer, paper (Algorithm 1 of XAI-Gen), greedy, noise_greedy, uniform, random, nsga2, agn (tolerated noise), "
+    "taylor; uniform_precision, mixed_precision (exact products of fewer bits); exhaustive (all choices, where few)."
+)
 
 
 def generate(
@@ -32,7 +36,7 @@ def generate(
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
     multipliers: str = typer.Option("evoapprox8b", help=MULTIPLIERS_HELP),
     max_accuracy_loss: float = typer.Option(1.0, help="Percentage points below the exact int8 network."),
-    strategy: str = typer.Option("integer", help="integer, paper (Algorithm 1 of XAI-Gen), greedy, uniform, random."),
+    strategy: str = typer.Option("integer", help=STRATEGY_HELP),
     objective: str = typer.Option(
         "energy",
         help="Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations).",
