@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python benchmarks/baselines.py --rows agn taylor
 
 All rows minimise the energy of the multipliers on the splits of `networks.py`, case `lenet5`. Rows of one cap may be
-compared; those with another cap or other circuits say so in their name. The gap is how many times less multiplier energy
+compared; those with another cap or other circuits say so by name. The gap is how many times less multiplier energy
 a row needs than the best row of exact products of fewer bits (`uniform_precision`, `mixed_precision`, and the integer
 programme on the same exact circuits, all at the small cap); below 1 the row needs more. The test images decide nothing:
 every row reads them once, after its choice is made.

@@ -107,11 +107,11 @@ def test_products_of_a_converted_layer_are_exact(small: Small, name: str) -> Non
 
 
 def test_scales_are_clipped_where_that_leaves_less_error(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With few bits the largest weights are rare: a tighter scale rounds all the others better."""
+    """With two bits the largest weights are rare: a tighter scale rounds all the others better."""
     model, images, _ = small
 
     def noises() -> np.ndarray:
-        made = approximate(model, "mul8u_12N4.4x3", images, recipe=precision_recipe(PLAIN))
+        made = approximate(model, "mul8s_1L12.T", images, recipe=precision_recipe(PLAIN))
         return np.array([made.layer(name).coding.noise for name in made.layer_names])
 
     searched = noises()

@@ -24,9 +24,9 @@ def exhaustive(judge: Judge, rng: np.random.Generator) -> None:
     """
     kinds, layers = len(judge.problem.multipliers), len(judge.problem.layers)
     require_exhaustible(kinds, layers, judge.evaluator.cap)
-    for choice in itertools.product(range(kinds), repeat=layers):
-        if len(set(choice)) <= judge.problem.table.pods:
-            judge.measure(np.array(choice, dtype=np.int64))
+    for genes in itertools.product(range(kinds), repeat=layers):
+        if len(set(genes)) <= judge.problem.table.pods:
+            judge.measure(np.array(genes, dtype=np.int64))
     for choice in judge.waiting(dominated=True):
         if judge.left <= 0 or judge.confirm(choice).accepted:
             return

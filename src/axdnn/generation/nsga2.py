@@ -16,7 +16,7 @@ import numpy as np
 
 from axdnn.generation.judge import Judge
 from axdnn.generation.pods import within_pods
-from axdnn.generation.problem import Ints, Problem
+from axdnn.generation.problem import Floats, Ints, Problem
 from axdnn.generation.uniform import uniform_choices
 from axdnn.records import require_finite
 
@@ -85,11 +85,12 @@ class _Evolution:
     """One Optuna study that asks for choices and is told loss and energy."""
 
     def __init__(self, judge: Judge, seed: int, options: NsgaOptions) -> None:
-        from optuna.distributions import IntDistribution
+        from optuna.distributions import BaseDistribution, IntDistribution
 
         self.judge, self.options = judge, options
         kinds = len(judge.problem.multipliers)
-        self.space = {f"layer{i}": IntDistribution(0, kinds - 1) for i in range(len(judge.problem.layers))}
+        layers = range(len(judge.problem.layers))
+        self.space: dict[str, BaseDistribution] = {f"layer{i}": IntDistribution(0, kinds - 1) for i in layers}
         self.study = _study(seed, options)
         for choice in _spread(uniform_choices(judge), min(options.uniform, options.population)):
             self.study.enqueue_trial(dict(zip(self.space, choice.tolist(), strict=True)))
@@ -131,7 +132,7 @@ def _study(seed: int, options: NsgaOptions) -> Study:
 
 def _spread(choices: Ints, count: int) -> list[Ints]:
     """Return evenly spaced choices, those in the middle first, so that a short run sees the whole range too."""
-    places = np.unique(np.linspace(0, len(choices) - 1, min(count, len(choices))).astype(np.int64)) if count else []
+    places = np.unique(np.linspace(0, len(choices) - 1, min(count, len(choices))).astype(np.int64))
     halved, spans = list[int](), [(0, len(places))]
     for low, high in spans:  # grows while it is read: breadth first
         if low < high:
@@ -141,7 +142,7 @@ def _spread(choices: Ints, count: int) -> list[Ints]:
     return [choices[i] for i in halved]
 
 
-def _distance(problem: Problem, genes: Ints) -> np.ndarray:
+def _distance(problem: Problem, genes: Ints) -> Floats:
     """How far the noise of each multiplier is from that of the gene, in orders of magnitude, `(L, M)`."""
     order = np.log10(problem.noise + 1e-12)
-    return np.abs(order - order[np.arange(len(genes)), genes][:, None])
+    return np.asarray(np.abs(order - order[np.arange(len(genes)), genes][:, None]))
