@@ -33,7 +33,7 @@ from axdnn.multipliers import load_set
 from axdnn.records import save_record, write_atomic
 
 RESULT = Path(__file__).parent / "results" / "baselines-lenet5.json"
-FOUR = "mul8s_1KV6,mul8s_1L2N,mul8u_R36,mul8u_13QR"
+FOUR = "mul8s_1KV6,mul8u_R36,mul8u_13QR,mul8u_17MN"
 EXACT_ONLY = ("uniform_precision", "mixed_precision", "integer, exact products")
 ALWANN = Recipe(weight_codes="alwann")
 
