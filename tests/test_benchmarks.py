@@ -68,3 +68,32 @@ def test_integer_is_not_above_the_others_in_multiplier_energy(file: Path) -> Non
     for budget in {r["max_accuracy_loss"] for r in runs}:
         energy = {r["strategy"]: r["multiplier_energy_j"] for r in runs if r["max_accuracy_loss"] == budget}
         assert energy["integer"] <= min(energy.values()) * (1 + 1e-9), budget
+
+
+BASELINES = json.loads((Path(__file__).resolve().parents[1] / "benchmarks/results/baselines-lenet5.json").read_text())
+EXACT_ONLY = ("uniform_precision", "mixed_precision", "integer, exact products")
+
+
+def test_every_baseline_is_there_once_within_its_cap_and_proved() -> None:
+    names = [run["row"] for run in BASELINES["runs"]]
+    assert len(set(names)) == len(names)
+    plain = {"integer", "greedy", "noise_greedy", "taylor", "agn", "uniform", "random", "nsga2", *EXACT_ONLY}
+    assert plain <= set(names)
+    for run in BASELINES["runs"]:
+        assert run["evaluations"] <= run["cap"]
+        assert run["cap"] == 30 or run["strategy"] == "exhaustive" or "1,000" in run["row"]
+        assert run["images"]["test"] == 10_000
+        assert run["accept_bound_points"] <= run["max_accuracy_loss"]
+        assert "identical on the literal reference path" in run["reference_check"]
+
+
+def test_the_gap_is_to_the_best_exact_products() -> None:
+    best = min(run["multiplier_energy_j"] for run in BASELINES["runs"] if run["row"] in EXACT_ONLY)
+    for run in BASELINES["runs"]:
+        assert run["gap_to_exact_products"] == pytest.approx(best / run["multiplier_energy_j"], rel=1e-12)
+
+
+def test_nothing_beats_the_true_front_of_four_circuits() -> None:
+    energy = {run["row"]: run["multiplier_energy_j"] for run in BASELINES["runs"] if "4 circuits" in run["row"]}
+    assert len(energy) == 3
+    assert energy["exhaustive, 4 circuits"] <= min(energy.values()) * (1 + 1e-9)

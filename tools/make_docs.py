@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import baseline_tables
 import hardware_tables
 import recovery_tables
 import simulation_tables
@@ -37,6 +38,7 @@ PAGES = (
     "docs/xai_gen.md",
     "docs/simulation.md",
     "docs/recovery.md",
+    "docs/baselines.md",
 )
 
 
@@ -162,7 +164,8 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS, "recovery": recovery_tables.recovery}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
+          **baseline_tables.BLOCKS, "recovery": recovery_tables.recovery}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

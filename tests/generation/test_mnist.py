@@ -11,7 +11,7 @@ from torch import nn
 
 from axdnn.data import cache_root, load_dataset
 from axdnn.evaluation import Split
-from axdnn.generation import STRATEGIES, Request, generate
+from axdnn.generation import Request, generate
 from axdnn.layers import approximate
 from axdnn.methods import splits_of
 from axdnn.models import load_model
@@ -44,7 +44,7 @@ def run(mnist: Mnist, cache: Path, **options: object) -> GenerationResult:
     return generate(*mnist, request, cache=cache / "evaluations", codings=cache / "codings")
 
 
-@pytest.mark.parametrize("strategy", list(STRATEGIES))
+@pytest.mark.parametrize("strategy", ["integer", "paper", "greedy", "uniform", "random", "nsga2", "agn", "taylor"])
 def test_each_strategy_meets_the_budget(mnist: Mnist, cache: Path, strategy: str) -> None:
     most = 30 if strategy == "paper" else 8  # it decides one layer after another and walks more than once
     result = run(mnist, cache, strategy=strategy, evaluations=most)
@@ -86,7 +86,7 @@ def test_integer_uses_no_more_energy_than_the_others_on_whole_splits(tmp_path: P
     model = load_model("lenet5", "mnist").model
     calibration, splits = splits_of(load_dataset("mnist"), 0)
     energy = {}
-    for strategy in STRATEGIES:
+    for strategy in ("integer", "greedy", "uniform", "random"):
         result = generate(
             model, calibration, splits, Request(strategy=strategy), cache=tmp_path / "e", codings=tmp_path / "c"
         )

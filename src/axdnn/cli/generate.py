@@ -23,7 +23,10 @@ from axdnn.cli.paper_options import PAPER_HELP, paper_options
 MULTIPLIERS_HELP = (
     "evoapprox8b, -signed, -unsigned, xai-gen, or names with commas: circuits, families (drum:k=4), files (mine.axmul)."
 )
-STRATEGY_HELP = "integer, paper (Algorithm 1 of XAI-Gen), greedy, uniform, random."
+STRATEGY_HELP = (
+    "integer, paper (Algorithm 1 of XAI-Gen), greedy, noise_greedy, uniform, random, nsga2, agn (tolerated noise), "
+    "taylor; uniform_precision, mixed_precision (exact products of fewer bits); exhaustive (all choices, where few)."
+)
 OBJECTIVE_HELP = "Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations)."
 CONSTRAINT_HELP = (
     "Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, memory=8MB, "

@@ -21,6 +21,7 @@ from axdnn.evaluation import (
     Split,
     predictions,
 )
+from axdnn.generation.exhaustive import require_exhaustible
 from axdnn.generation.judge import Judge
 from axdnn.generation.neurons import Neurons, neurons_of
 from axdnn.generation.outcome import assemble, proof_images, prove
@@ -119,7 +120,10 @@ class _Run:
         chip = load_accelerator(request.accelerator)
         self.bank = CodingBank(self.calibration, recipe, codings, RowMapping.of(chip))
         self.exact = load_multiplier("exact")
-        multipliers = {m.name: m for m in (self.exact, *request.candidates())}
+        offered = (self.exact, *request.candidates())
+        if request.strategy == "exhaustive":  # before any work
+            require_exhaustible(len({m.id for m in offered}), len(self.network.layers), request.evaluations)
+        multipliers = {m.name: m for m in offered}
         self.evaluator = Evaluator(
             self.bank, self.network, multipliers, self.exact.name,
             {s: self.splits[s] for s in ("search", "accept")}, chip, request.evaluations, cache, self._seen,
@@ -140,7 +144,7 @@ class _Run:
         problem = prepare(
             self.network, self.bank, self.request.candidates(), self.exact, self.evaluator.accelerator,
             self.request.max_accuracy_loss / 100.0, score, self.progress, self.request.objective,
-            self.request.constraints,
+            self.request.constraints, self.request.screened,
         )  # fmt: skip
         problem = replace(problem, neurons=self._neurons(probe))
         judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)

@@ -146,6 +146,78 @@ class Judge:
         known = self.verdict(choice, skipping)
         if known is not None:
             return known
+        verdict = self._look(choice, predicted, skipping)
+        if self._may_confirm(verdict, choice, skipping):
+            return self.confirm(choice, skipping)
+        self.evaluator.mark(self.assignment(choice, skipping), False)
+        return verdict
+
+    def measure(self, choice: Ints, predicted: float | None = None, skipping: Skipping = NOTHING) -> Verdict:
+        """Evaluate a choice on the search split alone (or recall it), for strategies that keep an archive of them.
+
+        Args:
+            choice: indices of multipliers.
+            predicted: loss that the strategy expects, kept in the record.
+            skipping: neurons and products that are left out.
+
+        Raises:
+            OutOfEvaluationsError: the cap is reached.
+        """
+        known = self.verdict(choice, skipping)
+        if known is not None:
+            return known
+        verdict = self._look(choice, predicted, skipping)
+        self.evaluator.mark(self.assignment(choice, skipping), False)
+        return verdict
+
+    def confirm(self, choice: Ints, skipping: Skipping = NOTHING) -> Verdict:
+        """Send a measured choice to the accept split, if it has not been there and the rules allow it.
+
+        Raises:
+            KeyError: the choice was not measured.
+            OutOfEvaluationsError: the cap is reached.
+        """
+        verdict = self.verdict(choice, skipping)
+        if verdict is None:
+            raise KeyError(f"choice {_key(choice)} must be measured before it is confirmed")
+        if verdict.sent or not self._may_confirm(verdict, choice, skipping):
+            return verdict
+        assignment = self.assignment(choice, skipping)
+        self.accept_sent, verdict.sent = self.accept_sent + 1, True
+        self.evaluator.evaluate(assignment, "accept")
+        verdict.accepted = self.evaluator.loss_bound(assignment, "accept", self.accept_z) <= self.problem.budget
+        if verdict.accepted:
+            self.best, self.best_skipping = choice.copy(), skipping
+            self.best_energy_j = self.energy_j(choice, skipping)
+        evaluation = self.evaluator.mark(assignment, verdict.accepted)
+        if verdict.accepted and self.on_best is not None:
+            self.on_best(evaluation)
+        return verdict
+
+    def waiting(self, dominated: bool = False) -> list[Ints]:
+        """Return measured choices that may still be confirmed, cheapest first.
+
+        Args:
+            dominated: also those that a cheaper one beats in the bound on the search split, whether that one was
+                refused on the accept split or not.
+        """
+        within = [key for key, verdict in self.tried.items() if verdict.bound <= self.problem.budget]
+        energies = self.problem.energy_j(np.array(within, dtype=np.int64))
+        kept, lowest = list[Ints](), inf
+        for energy, key in sorted(zip(energies.tolist(), within, strict=True)):
+            verdict = self.tried[key]
+            if energy >= self.best_energy_j * (1 - 1e-9) or not self._may_send:
+                break
+            if (dominated or verdict.bound < lowest) and not verdict.sent:
+                kept.append(np.array(key, dtype=np.int64))
+            lowest = min(lowest, verdict.bound)
+        return kept
+
+    def _may_confirm(self, verdict: Verdict, choice: Ints, skipping: Skipping) -> bool:
+        return verdict.bound <= self.problem.budget and self.cheaper(choice, skipping) and self._may_send
+
+    def _look(self, choice: Ints, predicted: float | None, skipping: Skipping) -> Verdict:
+        """Evaluate a choice that is not known on the search split."""
         assignment = self.assignment(choice, skipping)
         found = self.evaluator.evaluate(assignment, "search", predicted, self.strategy).accuracy["search"]
         verdict = Verdict(found.loss, found.loss_bound, False)
@@ -153,16 +225,6 @@ class Judge:
             self.tried_skipping[_key(choice), skipping.key] = verdict
         else:
             self.tried[_key(choice)] = verdict
-        if found.loss_bound <= self.problem.budget and self.cheaper(choice, skipping) and self._may_send:
-            self.accept_sent, verdict.sent = self.accept_sent + 1, True
-            self.evaluator.evaluate(assignment, "accept")
-            verdict.accepted = self.evaluator.loss_bound(assignment, "accept", self.accept_z) <= self.problem.budget
-            if verdict.accepted:
-                self.best, self.best_skipping = choice.copy(), skipping
-                self.best_energy_j = self.energy_j(choice, skipping)
-        evaluation = self.evaluator.mark(assignment, verdict.accepted)
-        if verdict.accepted and self.on_best is not None:
-            self.on_best(evaluation)
         return verdict
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from axdnn.generation.judge import Judge
+from axdnn.generation.precision import PRECISION
 from axdnn.generation.prepare import SLACK
 from axdnn.generation.request import Request
 from axdnn.layers import ApproxModel
@@ -134,10 +135,21 @@ def _set_name(request: Request) -> str:
 def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
     exact = judge.evaluator.multipliers[judge.evaluator.exact]
     offered = len({m.id for m in (exact, *request.candidates())})
+    count = len(judge.problem.multipliers)
+    screening = (
+        f"{count} of {offered} multipliers are candidates for every strategy; the others were screened out: one that "
+        f"costs less looked at most {SLACK:g} times as noisy in every layer (a heuristic, applied before and after "
+        "fitting)"
+        if request.screened
+        else f"all {count} multipliers are candidates; none was screened out, and every choice was measured"
+    )
+    exact_only = (
+        "candidates are exact products of fewer bits: circuits with low operand lines tied to 0, at the price of the "
+        "whole circuit; weights are rounded to nearest",
+    )
     return (
-        f"{len(judge.problem.multipliers)} of {offered} multipliers are candidates for every "
-        f"strategy; the others were screened out: one that costs less looked at most {SLACK:g} times as noisy in "
-        "every layer (a heuristic, applied before and after fitting)",
+        screening,
+        *(exact_only if request.strategy in PRECISION else ()),
         "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
         "split was used once, for the final figure",
         "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",

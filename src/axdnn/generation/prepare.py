@@ -60,11 +60,12 @@ def prepare(
     progress: Progress | None = None,
     objective: Objective = "energy",
     constraints: Constraints = NO_CONSTRAINTS,
+    screened: bool = True,
 ) -> Problem:
     """Build the problem that every strategy gets.
 
     Screens all multipliers with one look at each layer, drops those that another one beats in cost and noise in every
-    layer, fits the codings of the rest, and drops again.
+    layer, fits the codings of the rest, and drops again; or fits all of them.
 
     Args:
         network: shapes.
@@ -77,6 +78,7 @@ def prepare(
         progress: called with (message, done, total).
         objective: what is minimised, see `objective_table`.
         constraints: what every choice must keep besides the budget.
+        screened: drop candidates that others beat; False keeps every one.
 
     Raises:
         InvalidInputError: a multiplier has no figures.
@@ -96,13 +98,13 @@ def prepare(
         per_pod = [table.static_w_pod[None, :], table.area_m2_pod[None, :]] if objective == "energy" else []
         return np.vstack([table.dynamic_j, *per_pod])
 
-    noise = _noise(
-        candidates, network, lambda layer, m: screen_noise(bank.sample(layer), m, recipe), "screen", progress
-    )
-    kept = undominated(costs(), noise, 0, SLACK)
-    candidates = [candidates[i] for i in kept]
+    if screened:
+        noise = _noise(
+            candidates, network, lambda layer, m: screen_noise(bank.sample(layer), m, recipe), "screen", progress
+        )
+        candidates = [candidates[i] for i in undominated(costs(), noise, 0, SLACK)]
     noise = _noise(candidates, network, lambda layer, m: bank.get(layer, m).noise, "fit", progress)
-    kept = undominated(costs(), noise, 0, SLACK)
+    kept = undominated(costs(), noise, 0, SLACK) if screened else list(range(len(candidates)))
     candidates = [candidates[i] for i in kept]
     wired = [coded(m, recipe) for m in candidates]
     chip = cost_table(network, wired, accelerator) if constraints else None

@@ -8,14 +8,25 @@ from functools import partial
 
 import numpy as np
 
+from axdnn.generation.agn import agn
 from axdnn.generation.constraints import Constraints
-from axdnn.generation.greedy import greedy
+from axdnn.generation.exhaustive import exhaustive
+from axdnn.generation.greedy import greedy, noise_greedy
 from axdnn.generation.integer import integer
 from axdnn.generation.judge import Judge
+from axdnn.generation.nsga2 import NsgaOptions, nsga2
 from axdnn.generation.objective import OBJECTIVES, Objective
 from axdnn.generation.paper import PaperOptions, paper
+from axdnn.generation.precision import (
+    PRECISION,
+    exact_products,
+    mixed_precision,
+    precision_recipe,
+    uniform_precision,
+)
 from axdnn.generation.prepare import SCORE_NAMES
 from axdnn.generation.random_search import random
+from axdnn.generation.taylor import taylor
 from axdnn.generation.uniform import uniform
 from axdnn.hardware import load_accelerator
 from axdnn.layers import Recipe
@@ -24,7 +35,9 @@ from axdnn.records import InvalidInputError, Multiplier, require_finite, unknown
 
 Strategy = Callable[[Judge, np.random.Generator], None]
 STRATEGIES: dict[str, Strategy] = {
-    "integer": integer, "paper": paper, "greedy": greedy, "uniform": uniform, "random": random,
+    "integer": integer, "paper": paper, "greedy": greedy, "noise_greedy": noise_greedy, "uniform": uniform,
+    "random": random, "nsga2": nsga2, "agn": agn, "taylor": taylor, "uniform_precision": uniform_precision,
+    "mixed_precision": mixed_precision, "exhaustive": exhaustive,
 }  # fmt: skip
 
 
@@ -36,10 +49,12 @@ class Request:
         max_accuracy_loss: percentage points below the exact-multiplier int8 network.
         multipliers: `evoapprox8b`, `evoapprox8b-signed`, a comma list, or multipliers themselves.
         accelerator: name or YAML path.
-        strategy: `integer`, `paper`, `greedy`, `uniform` or `random`.
+        strategy: a name in `STRATEGIES`. `uniform_precision` and `mixed_precision` choose among the exact products of
+            fewer bits that the multipliers hold and set the recipe to nearest weights (see `exact_products`);
+            `exhaustive` gets the multipliers unscreened.
         objective: what is minimised: `energy` of the chip, `multiplier` energy alone, or `paper_literal` (the energy of
             the paper's equations).
-        score: importance that weighs the predicted loss: `conductance`, `ablation` or `none`.
+        score: importance that weighs the predicted loss: a name in `SCORE_NAMES`.
         evaluations: cap on full evaluations, at least 3.
         seed: of samples and of the strategy.
         recipe: conversion switches.
@@ -47,6 +62,7 @@ class Request:
             None for any number, with a 95 % bound for each.
         paper: options of strategy `paper`.
         constraints: limits and ties that hold for every strategy.
+        nsga2: options of strategy `nsga2`.
     """
 
     max_accuracy_loss: float = 1.0
@@ -61,6 +77,7 @@ class Request:
     accept_tries: int | None = None
     paper: PaperOptions = field(default_factory=PaperOptions)
     constraints: Constraints = field(default_factory=Constraints)
+    nsga2: NsgaOptions = field(default_factory=NsgaOptions)
 
     def __post_init__(self) -> None:
         """Check what can be checked before any work."""
@@ -78,17 +95,28 @@ class Request:
             raise InvalidInputError("strategy `paper` ties layers by its option `units`: `tied` must be empty")
         if self.accept_tries is not None:
             require_finite("accept_tries", self.accept_tries, 1, 30)
+        if self.strategy in PRECISION:  # here, so that whoever reads the request sees the recipe that is used
+            object.__setattr__(self, "recipe", precision_recipe(self.recipe))
         load_accelerator(self.accelerator)
         if not isinstance(self.multipliers, str):
             for multiplier in self.multipliers:
                 require_own_name(multiplier)
-        if len({m.name for m in self.candidates()}) < len({(m.name, m.id) for m in self.candidates()}):
+        candidates = self.candidates()
+        if len({m.name for m in candidates}) < len({(m.name, m.id) for m in candidates}):
             raise InvalidInputError("multipliers of one name must be the same circuit, but two differ: rename one")
 
     def strategist(self) -> Strategy:
         """Return the strategy with its options."""
+        if self.strategy == "nsga2":
+            return partial(nsga2, options=self.nsga2)
         return partial(paper, options=self.paper) if self.strategy == "paper" else STRATEGIES[self.strategy]
+
+    @property
+    def screened(self) -> bool:
+        """Whether candidates that others beat are left out before the search."""
+        return self.strategy != "exhaustive"
 
     def candidates(self) -> tuple[Multiplier, ...]:
         """Return the multipliers to choose from."""
-        return load_set(self.multipliers) if isinstance(self.multipliers, str) else self.multipliers
+        named = load_set(self.multipliers) if isinstance(self.multipliers, str) else self.multipliers
+        return exact_products(named, self.recipe) if self.strategy in PRECISION else named

@@ -9,6 +9,7 @@ import torch
 
 from axdnn.kernels import EXACT, approx_matmul
 from axdnn.kernels.codes import table_index
+from axdnn.layers.alwann import mapped
 from axdnn.layers.closed_forms import Steps, lowest_lines, regress
 from axdnn.layers.joint_codes import Responses, joint_codes, responses
 from axdnn.layers.recipe import Recipe
@@ -19,6 +20,7 @@ from axdnn.records import Multiplier
 
 CodeRule = Literal["expected", "centred", "nearest"]
 WEIGHT_RATIOS = (0.8, 0.6)
+NEAREST_RATIOS = (0.8, 0.6, 0.45)  # few bits gain from a tighter clip, and no other rule is tried
 UNSIGNED_WEIGHT_ZERO = 128
 MOST_STEP_BITS = 7  # a constant table ignores all 8 bits; a code still needs two levels
 
@@ -111,7 +113,9 @@ class CodingFit:
         steps = classify(multiplier)
         # Fewer bits are the upper ones of the circuit's operand: codes in steps.
         self.a_step = max(8 - recipe.activation_bits, min(steps.a_step_bits, MOST_STEP_BITS) if recipe.align else 0)
-        self.w_step = max(8 - recipe.weight_bits, min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align else 0)
+        # ALWANN's map knows no steps: columns that are equal are its business.
+        ignored = min(steps.w_step_bits, MOST_STEP_BITS) if recipe.align and recipe.weight_codes != "alwann" else 0
+        self.w_step = max(8 - recipe.weight_bits, ignored)
         self.w_zero = UNSIGNED_WEIGHT_ZERO if multiplier.coding == "unsigned" else 0
         self.table = torch.from_numpy(multiplier.table.copy()).double()
         self.a_values = torch.from_numpy(multiplier.a_values).double()
@@ -131,7 +135,11 @@ class CodingFit:
         for family in self._encodings():
             best = better(best, self._best_clip(family))
         assert best is not None
-        if self.recipe.activation_range != "error" or self.recipe.weight_codes == "nearest":
+        if self.recipe.activation_range != "error" or self.recipe.weight_codes == "alwann":
+            return best
+        if self.recipe.weight_codes == "nearest":
+            for ratio in NEAREST_RATIOS:
+                best = better(best, self.attempt(best.encoding, ratio))
             return best
         for ratio in WEIGHT_RATIOS:
             best = better(best, self.attempt(best.encoding, ratio))
@@ -185,6 +193,8 @@ class CodingFit:
         target = self.sample.weight.double() / scale.unsqueeze(-1)
         if rule == "nearest" or self.recipe.weight_codes == "nearest":
             codes = self._nearest_codes(target, self.w_step)
+        elif self.recipe.weight_codes == "alwann":
+            codes = mapped(self._nearest_codes(target, self.w_step), self.multiplier, self.w_step)
         else:
             codes = self.optimal_codes(x, encoding, rule == "centred").at(target)
         terms = self.sample.terms

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from axdnn.quant import RANGE_RULES, RangeRule
 from axdnn.records import InvalidInputError
 
-WeightCodes = Literal["joint", "optimal", "nearest"]
+WeightCodes = Literal["joint", "optimal", "nearest", "alwann"]
 UnsignedCoding = Literal["sign_magnitude", "unsigned"]
 ActivationCodes = Literal["affine", "symmetric"]
 WeightScales = Literal["channel", "tensor"]
@@ -22,8 +22,11 @@ class Recipe:
         align: match scale, clipping and rounding to the operand codes the circuit can tell apart.
         activation_range: `error` (least output error), `percentile` (99.9 %) or `minmax`.
         weight_codes: `optimal` stores the code whose products fit best under the layer's activation histogram,
-            or the code of the nearest value where that leaves less output error; `nearest` always takes the latter;
-            `joint` starts there and chooses the codes of a sum together, so that their errors cancel (`joint_codes`).
+            or the code of the nearest value where that leaves less output error; `nearest` always takes the latter,
+            at the weight scale that leaves least output error; `alwann` maps each nearest code to the one whose
+            products are closest over all activations alike, as ALWANN (arXiv 1907.07229) does;
+            `joint` starts from `optimal` and chooses the codes of a sum together, so that their errors cancel
+            (`joint_codes`).
         compensate: fold a gain and an offset per output channel, regressed on calibration images, into scale and bias.
         in_order: calibrate layers in order, each on the already approximate input; otherwise each on exact input.
         unsigned_coding: around unsigned circuits, `sign_magnitude` weights or `unsigned` weights with a zero point.

@@ -7,6 +7,7 @@ from axdnn.multipliers.families import Family, Parameter, family_multiplier, lis
 from axdnn.multipliers.listing import CatalogueRow, describe_multiplier, list_multipliers
 from axdnn.multipliers.metrics import ErrorMetrics, error_map, error_metrics
 from axdnn.multipliers.modular import matrix_rank
+from axdnn.multipliers.narrow import exact_widths
 from axdnn.multipliers.ratios import area_ratio, exact_multiplier, power_ratio
 from axdnn.multipliers.user import (
     ImportedTable,
@@ -38,6 +39,7 @@ __all__ = [
     "error_map",
     "error_metrics",
     "exact_multiplier",
+    "exact_widths",
     "factors_for",
     "family_multiplier",
     "import_table",

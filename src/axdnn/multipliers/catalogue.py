@@ -1,7 +1,8 @@
 """Multipliers by name: the EvoApprox8b library, its releases, its transposed circuits; families; users' files.
 
 Canonical label of a table: its v2022 name if it has one, else its v1 name. A name that means different circuits in the
-two releases carries the release: `mul8s_1KV8@v1`. The transposed circuit of an asymmetric table ends in `.T`.
+two releases carries the release: `mul8s_1KV8@v1`. The transposed circuit of an asymmetric table ends in `.T`, a circuit
+with low operand lines tied to 0 in the widths that are left: `mul8u_QKX.8x1`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from axdnn.multipliers.families import FAMILIES, family_multiplier, is_family_name, split_names
 from axdnn.multipliers.library import LibraryTable, library, library_table
+from axdnn.multipliers.narrow import narrowed_name
 from axdnn.multipliers.user.file import file_multiplier, is_file_name
 from axdnn.records import (
     AmbiguousNameError,
@@ -57,7 +59,8 @@ def load_multiplier(name: str) -> Multiplier:
         name: a name of EvoApprox8b (`mul8u_QKX`), with its release (`mul8s_1KV8@v1`, needed where the bare name means
             different circuits); `exact` for the exact signed circuit; a member of a behavioural family (`drum:k=4`,
             see `list_families`); the path of a file that `save_multiplier` or `axdnn multipliers import` wrote
-            (`mine.axmul`); each with `.T` for the transposed circuit of an asymmetric table.
+            (`mine.axmul`); each with `.T` for the transposed circuit of an asymmetric table, and with `.6x5` for the
+            circuit of which only the upper 6 lines of operand a and 5 of operand b are wired, the others tied to 0.
 
     Returns:
         the multiplier under its canonical label; the other labels are its `aliases`. The label of a file is its path
@@ -66,7 +69,7 @@ def load_multiplier(name: str) -> Multiplier:
     Raises:
         AmbiguousNameError: the bare name means different circuits in two releases; both full names are listed.
         UnknownNameError: no such name; the nearest are listed.
-        InvalidInputError: `.T` of a symmetric table, or a wrong parameter of a family.
+        InvalidInputError: `.T` of a symmetric table, `.8x8`, or a wrong parameter of a family.
         RecordError: the file is missing, damaged, or changed since its name with a checksum was written.
 
     Example:
@@ -89,11 +92,22 @@ def find_entry(name: str) -> Entry | Multiplier:
     if not isinstance(name, str):
         raise InvalidInputError(f"a multiplier's name must be a string, but got {type(name).__name__}")
     bare, transposed = name.strip().removesuffix(".T"), name.strip().endswith(".T")
+    if narrowed_name(bare) is not None:
+        return _swapped(_narrowed(bare)) if transposed else _narrowed(bare)
     if is_file_name(bare):
         return _swapped(file_multiplier(bare)) if transposed else file_multiplier(bare)
     if is_family_name(bare):
         return _swapped(family_multiplier(bare)) if transposed else family_multiplier(bare)
     return _library_entry(name, bare, transposed)
+
+
+def _narrowed(name: str) -> Multiplier:
+    parts = narrowed_name(name)
+    assert parts is not None
+    circuit, a_bits, w_bits = parts
+    if (a_bits, w_bits) == (8, 8):
+        raise InvalidInputError(f"{name!r} wires every line, so it is the circuit itself: leave out .8x8")
+    return load_multiplier(circuit).narrowed(a_bits, w_bits)
 
 
 def _swapped(multiplier: Multiplier) -> Multiplier:
@@ -209,9 +223,15 @@ def pinned_set(spec: str) -> str:
         UnknownNameError, AmbiguousNameError, InvalidInputError, RecordError: as `load_set`.
     """
     names = split_names(spec)
-    if not any(is_file_name(name.removesuffix(".T")) for name in names):
+    if not any(map(_names_file, names)):
         return spec
-    return ",".join(load_multiplier(n).name if is_file_name(n.removesuffix(".T")) else n for n in names)
+    return ",".join(load_multiplier(n).name if _names_file(n) else n for n in names)
+
+
+def _names_file(name: str) -> bool:
+    bare = name.removesuffix(".T")
+    narrow = narrowed_name(bare)
+    return is_file_name(bare) if narrow is None else _names_file(narrow[0])
 
 
 def load_set(spec: str) -> tuple[Multiplier, ...]:

@@ -36,7 +36,8 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
     """An 8x8-bit multiplier, identified by its behaviour.
 
     Attributes:
-        name: label, e.g. `"mul8u_QKX"`; a transposed circuit ends in `.T`. Labels are not identity.
+        name: label, e.g. `"mul8u_QKX"`; a transposed circuit ends in `.T`, a narrowed one in its widths, as
+            in `.6x5`. Labels are not identity.
         coding: which numbers the 256 codes of each operand stand for.
             `signed`: both operands two's complement, index = value + 128.
             `unsigned`: both operands 0..255, index = value.
@@ -148,6 +149,28 @@ class Multiplier(Record, frozen=True, kw_only=True, eq=False):
             raise InvalidInputError(f"transpose the unsigned circuit of {self.name!r} before wrapping it")
         name = self.name.removesuffix(".T") if self.name.endswith(".T") else f"{self.name}.T"
         return msgspec.structs.replace(self, name=name, table=self.table.T, aliases=())
+
+    def narrowed(self, a_bits: int, w_bits: int) -> Multiplier:
+        """Return the circuit with the low lines of its operands tied to 0, as `<name>.<a_bits>x<w_bits>`.
+
+        Its figures stay those of the whole circuit: what synthesis would remove is not known.
+
+        Args:
+            a_bits: upper lines of operand a that stay wired, 1..8.
+            w_bits: upper lines of operand b that stay wired, 1..8.
+
+        Raises:
+            InvalidInputError: for `sign_magnitude`, whose weight is no operand of the circuit, or for other widths.
+        """
+        if self.coding == "sign_magnitude":
+            raise InvalidInputError(f"narrow the unsigned circuit of {self.name!r} before wrapping it")
+        for name, bits in (("a_bits", a_bits), ("w_bits", w_bits)):
+            if isinstance(bits, bool) or bits not in range(1, 9):
+                raise InvalidInputError(f"1 <= {name} <= 8 must hold, but got {name}={bits!r}")
+        codes = np.arange(SIZE)  # the index of a signed operand is its value + 128, whose low bits are the value's
+        rows, columns = (codes >> (8 - bits) << (8 - bits) for bits in (a_bits, w_bits))
+        table = self.table[np.ix_(rows, columns)]
+        return msgspec.structs.replace(self, name=f"{self.name}.{a_bits}x{w_bits}", table=table, aliases=())
 
     def sign_magnitude(self) -> Multiplier:
         """Return the unsigned circuit with a sign-magnitude weight operand around it (see `coding`).

@@ -15,6 +15,7 @@ import torch
 
 from axdnn.kernels.codes import code_dtype, table_index
 from axdnn.layers import IntegerLayer, LayerCoding, LayerSample, Recipe
+from axdnn.layers.alwann import mapped
 from axdnn.layers.closed_forms import Steps
 from axdnn.layers.coding import MOST_STEP_BITS, joint_steps, optimal_codes
 from axdnn.multipliers import classify
@@ -51,6 +52,10 @@ def code_steps(layer: IntegerLayer, sample: LayerSample, recipe: Recipe) -> Step
         sample: its float weights and sampled inputs.
         recipe: with which it was approximated.
     """
+    if recipe.weight_codes == "alwann":
+        multiplier, step_bits = layer.coding.multiplier, 8 - recipe.weight_bits
+        nearest = _steps(layer.coding, step_bits)
+        return Steps(mapped(nearest.values, multiplier, step_bits), nearest.breaks)
     rules = [_nearest(layer.coding, recipe)]
     if recipe.weight_codes != "nearest":
         rules += [optimal_codes(sample, layer.coding, recipe, centred) for centred in (False, True)]
@@ -116,8 +121,11 @@ def value_bounds(coding: LayerCoding) -> tuple[float, float]:
 
 
 def _nearest(coding: LayerCoding, recipe: Recipe) -> Steps:
-    multiplier, zero = coding.multiplier, coding.w_zero
-    step = 1 << (min(classify(multiplier).w_step_bits, MOST_STEP_BITS) if recipe.align else 0)
+    return _steps(coding, min(classify(coding.multiplier).w_step_bits, MOST_STEP_BITS) if recipe.align else 0)
+
+
+def _steps(coding: LayerCoding, step_bits: int) -> Steps:
+    multiplier, zero, step = coding.multiplier, coding.w_zero, 1 << step_bits
     below = 127 if multiplier.coding == "sign_magnitude" else 128
     levels = torch.arange(-(below // step), 127 // step + 1) * step
     unit = 2 if multiplier.coding == "sign_magnitude" else 1

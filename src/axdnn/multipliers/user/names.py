@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from axdnn.multipliers.narrow import narrowed_name
 from axdnn.records import AmbiguousNameError, AxdnnError, InvalidInputError, Multiplier
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
@@ -19,9 +20,11 @@ def require_label(name: str) -> None:
     from axdnn.multipliers.catalogue import SETS, load_multiplier
     from axdnn.multipliers.families import FAMILIES
 
-    if not isinstance(name, str) or not _LABEL.fullmatch(name) or name.endswith((".T", ".axmul")):
+    ending = isinstance(name, str) and (name.endswith((".T", ".axmul")) or narrowed_name(name) is not None)
+    if not isinstance(name, str) or not _LABEL.fullmatch(name) or ending:
         raise InvalidInputError(
-            f"a name must be 1 to 64 letters, digits or ._+- and not end in .T or .axmul, but got {name!r}"
+            "a name must be 1 to 64 letters, digits or ._+- and not end in .T, .axmul or widths like .6x5, "
+            f"but got {name!r}"
         )
     try:
         load_multiplier(name)
