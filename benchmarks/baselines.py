@@ -1,9 +1,9 @@
-"""Every baseline on LeNet-5 at one point: same evaluator, images, cache, prices and cap; the gap to exact quantisation.
+"""Baselines at one point: same evaluator, images, cache, prices and cap; the gap of each to exact quantisation.
 
     OMP_NUM_THREADS=1 python benchmarks/baselines.py              # all rows that results/baselines-lenet5.json lacks
-    OMP_NUM_THREADS=1 python benchmarks/baselines.py --rows agn taylor
+    OMP_NUM_THREADS=1 python benchmarks/baselines.py --case resnet8 --rows integer mixed_precision
 
-All rows minimise the energy of the multipliers on the splits of `networks.py`, case `lenet5`. Rows of one cap may be
+All rows minimise the energy of the multipliers on the splits of `networks.py`. Rows of one cap may be
 compared; those with another cap or other circuits say so by name. The gap is how many times less multiplier energy
 a row needs than the best row of exact products of fewer bits (`uniform_precision`, `mixed_precision`, and the integer
 programme on the same exact circuits, all at the small cap); below 1 the row needs more. The test images decide nothing:
@@ -32,7 +32,7 @@ from axdnn.models.machine import one_thread, processor
 from axdnn.multipliers import load_set
 from axdnn.records import save_record, write_atomic
 
-RESULT = Path(__file__).parent / "results" / "baselines-lenet5.json"
+RESULTS = Path(__file__).parent / "results"
 FOUR = "mul8s_1KV6,mul8u_R36,mul8u_13QR,mul8u_17MN"
 EXACT_ONLY = ("uniform_precision", "mixed_precision", "integer, exact products")
 ALWANN = Recipe(weight_codes="alwann")
@@ -48,6 +48,10 @@ def rows() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     if "learned_noise" in SCORERS:
         found["agn, learned_noise"] = {"strategy": "agn", "score": "learned_noise"}
+    found["integer, exact products, joint codes"] = {
+        "strategy": "integer", "multipliers": exact, "recipe": Recipe()
+    }  # fmt: skip
+    found["integer, codes one by one"] = {"strategy": "integer", "recipe": Recipe(weight_codes="optimal")}
     found["nsga2, ALWANN's weights"] = {"strategy": "nsga2", "recipe": ALWANN}
     found["exhaustive, 4 circuits"] = {"strategy": "exhaustive", "multipliers": FOUR, "evaluations": 1040}
     found["integer, 4 circuits"] = {"strategy": "integer", "multipliers": FOUR}
@@ -61,6 +65,7 @@ def rows() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", default="lenet5", choices=[c for c in CASES if CASES[c]["model"]])
     parser.add_argument("--rows", nargs="+", default=list(rows()), choices=list(rows()))
     parser.add_argument("--loss", type=float, default=1.0, help="budget, percentage points")
     parser.add_argument("--seed", type=int, default=0)
@@ -73,11 +78,12 @@ def main() -> None:
 
 def one(args: argparse.Namespace, name: str) -> None:
     """Run one row unless it is there already; write it at once, with the gaps as they are then."""
-    report: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {"runs": []}
+    file = RESULTS / f"baselines-{args.case}.json"
+    report: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"runs": []}
     key = {"row": name, "max_accuracy_loss": args.loss, "seed": args.seed}
     if any(all(run[k] == v for k, v in key.items()) for run in report["runs"]):
         return
-    case = CASES["lenet5"]
+    case, work = CASES[args.case], args.work / args.case
     trained = resolve_model(case["model"], case["data"])
     images = {split: case[split] for split in ("search", "accept")}
     calibration, splits = splits_of(load_dataset(case["data"]), args.seed, images)
@@ -86,20 +92,20 @@ def one(args: argparse.Namespace, name: str) -> None:
     began = time.process_time()
     result = generate(
         trained.model, calibration[: case["calibration"]], splits, request, name=trained.name, data=case["data"],
-        cache=args.work / "cache", codings=args.work / "codings",
+        cache=work / "cache", codings=work / "codings",
     )  # fmt: skip
-    save_record(args.work / f"{name.replace(' ', '-')}-{args.loss:g}-{args.seed}.json", result)
+    save_record(work / f"{name.replace(' ', '-')}-{args.loss:g}-{args.seed}.json", result)
     row = {**key, **row_of(result), "strategy": result.strategy, "cap": request.evaluations, "score": request.score,
            "weight_codes": request.recipe.weight_codes, "cpu_s": time.process_time() - began}  # fmt: skip
     report["runs"].append(row)
     for run in report["runs"]:
         run["gap_to_exact_products"] = gap(run, report["runs"])
     report["settings"] = {
-        **{k: v for k, v in case.items() if k != "cap"}, "objective": "multiplier",
+        **{k: v for k, v in case.items() if k != "cap"}, "model": trained.name, "objective": "multiplier",
         "accelerator": "tpu_v4, streaming, buildable, batch 1", "test": len(splits["test"]),
     }  # fmt: skip
     report["machine"] = {"processor": processor(), "torch": torch.__version__, "python": platform.python_version()}
-    write_atomic(RESULT, json.dumps(report, indent=1) + "\n")
+    write_atomic(file, json.dumps(report, indent=1) + "\n")
     told = f"{row['loss_points']:.2f} points, multipliers {row['multiplier_energy_lower']:.1f} times lower"
     print(f"{name} {args.loss:g}: {told}, {row['evaluations']} evaluations, {row['wall_s']:.0f} s", flush=True)
 

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-RESULT = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "baselines-lenet5.json"
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 
 def baselines() -> str:
-    """Return every row, least multiplier energy first within one cap and one set of circuits."""
-    report = json.loads(RESULT.read_text())
+    """Return a table a network: every row, least multiplier energy first within one cap and one set of circuits."""
+    return "\n\n".join(_table(json.loads(file.read_text())) for file in sorted(RESULTS.glob("baselines-*.json")))
+
+
+def _table(report: dict[str, Any]) -> str:
     lines = [
         "| row | cap | evaluations | loss, points | multiplier energy | gap to exact products |",
         "|---|---|---|---|---|---|",
@@ -27,7 +30,7 @@ def baselines() -> str:
         [
             *lines,
             "",
-            f"LeNet-5 on MNIST, one seed, at most {report['runs'][0]['max_accuracy_loss']:g} point; {images['search']:,} search, {images['accept']:,} accept, "
+            f"{settings['model']} on {settings['data']}, one seed, at most {report['runs'][0]['max_accuracy_loss']:g} point; {images['search']:,} search, {images['accept']:,} accept, "
             f"{images['calibration']} calibration and {images['test']:,} test images; `{settings['multipliers']}` unless the row says otherwise.",
         ]
     )
