@@ -17,6 +17,7 @@ from axdnn.generation.prepare import SCORE_NAMES
 from axdnn.generation.random_search import random
 from axdnn.generation.uniform import uniform
 from axdnn.hardware import load_accelerator
+from axdnn.importance import Scorer
 from axdnn.layers import Recipe
 from axdnn.multipliers import load_set, require_own_name
 from axdnn.records import InvalidInputError, Multiplier, require_finite, unknown_name
@@ -38,7 +39,8 @@ class Request:
         strategy: `integer`, `paper`, `greedy`, `uniform` or `random`.
         objective: what is minimised: `energy` of the chip, `multiplier` energy alone, or `paper_literal` (the energy of
             the paper's equations).
-        score: importance that weighs the predicted loss: `conductance`, `ablation` or `none`.
+        score: importance that weighs the predicted loss: a name in `axdnn.importance.SCORES`, `none`, or a scorer with
+            options of its own.
         evaluations: cap on full evaluations, at least 3.
         seed: of samples and of the strategy.
         recipe: conversion switches.
@@ -52,7 +54,7 @@ class Request:
     accelerator: str = "tpu_v4"
     strategy: str = "integer"
     objective: Objective = "energy"
-    score: str = "conductance"
+    score: str | Scorer = "conductance"
     evaluations: int = 30
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
@@ -69,7 +71,7 @@ class Request:
             raise unknown_name("strategy", self.strategy, STRATEGIES)
         if self.objective not in OBJECTIVES:
             raise unknown_name("objective", self.objective, OBJECTIVES)
-        if self.score not in SCORE_NAMES:
+        if not isinstance(self.score, Scorer) and self.score not in SCORE_NAMES:
             raise unknown_name("score", self.score, SCORE_NAMES)
         if self.accept_tries is not None:
             require_finite("accept_tries", self.accept_tries, 1, 30)
