@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import hardware_tables
+import score_tables
 import simulation_tables
 import xai_gen_tables
 
@@ -34,6 +35,7 @@ PAGES = (
     "docs/accelerators.md",
     "docs/hardware.md",
     "docs/xai_gen.md",
+    "docs/scores.md",
     "docs/simulation.md",
 )
 
@@ -160,7 +162,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS}  # fmt: skip
+          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **score_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

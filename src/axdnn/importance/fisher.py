@@ -3,7 +3,7 @@
 Small changes `d` of a layer's outputs move the network's softmax outputs by `KL(p || p(d)) = d' J' H J d / 2` nats,
 with `J` the derivative of the logits and `H = diag(p) - p p'`: the generalised Gauss-Newton matrix, which for the
 softmax is the Fisher information with labels drawn from the network's own outputs. Independent noise of variance `v` in
-each of the outputs then costs, on average, `v / 2` times its trace, `sum_c p_c |d log p_c / dy|^2`. No labels are needed.
+each of the outputs then costs, on average, `v / 2` times its trace, `sum_c p_c |d log p_c / dy|^2`. It needs no labels.
 
 References:
     J. Martens, "New Insights and Perspectives on the Natural Gradient Method", JMLR 21, 2020 (Fisher information and
