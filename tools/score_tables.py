@@ -7,8 +7,14 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import kendalltau
+
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "scores.json"
-LABELS = {"lenet5": "LeNet-5 on MNIST", "resnet8": "ResNet-8 on CIFAR-10", "resnet20": "ResNet-20 on CIFAR-10"}
+LABELS = {
+    "lenet5": "LeNet-5 on MNIST",
+    "lenet5_16": "LeNet-5 on MNIST, more evaluations",
+    "resnet8": "ResNet-8 on CIFAR-10",
+}
 CONTROLS = ("none", "random")
 Runs = list[dict[str, Any]]
 
@@ -81,47 +87,68 @@ def _row(name: str, runs: Runs) -> str:
 def _images(case: str, runs: Runs) -> str:
     images, settings = runs[0]["images"], report()["settings"]["cases"][case]
     spent = [r["network_images"] for r in runs]
+    seeds = len({r["seed"] for r in runs})
     return (
-        f"{len({r['seed'] for r in runs})} seeds. {images['calibration']} calibration, {images['search']:,} search, "
-        f"{images['accept']:,} accept and {images['test']:,} test images; at most {settings['cap']} evaluations; candidates "
-        f"`{settings['multipliers']}`. A run sent {min(spent):,} to {max(spent):,} images through the network, its score, "
+        f"{seeds} seed{'s' * (seeds > 1)}. {images['calibration']} calibration, {images['search']:,} search, "
+        f"{images['accept']:,} accept and {images['test']:,} test images; at most {settings['cap']} evaluations. "
+        f"A run sent {min(spent):,} to {max(spent):,} images through the network, its score, "
         f"calibration and the final test included."
     )
 
 
 def verdict() -> str:
-    """Return which scores were worth anything, by network."""
-    lines = []
-    for case, runs in cases().items():
-        found = by_score(runs)
-        scores = {n: r for n, r in found.items() if n not in CONTROLS}
-        text = f"- {LABELS[case]}: "
-        for control in CONTROLS:
-            better = [n for n, r in scores.items() if _always(r, found[control], 1)]
-            worse = [n for n, r in scores.items() if _always(r, found[control], -1)]
-            mixed = [n for n in scores if n not in better and n not in worse]
-            text += (
-                f"against `{control}` ({lower(found[control]):.4g} times) in every seed lower energy: {_named(better)}; "
-                f"in no seed: {_named(worse)}; now so, now so: {_named(mixed)}. "
-            )
-        lines.append(text.strip())
-    return "\n".join(lines)
+    """Return what each score was worth beside the controls, and in words which one was worth anything."""
+    found = {case: by_score(runs) for case, runs in cases().items()}
+    heads = ["score", *(f"{LABELS[case]}: energy / `{c}`" for case in found for c in CONTROLS)]
+    names = [n for n in next(iter(found.values())) if n not in CONTROLS]
+    rows = [
+        [f"`{n}`", *(f"{lower(each[c]) / lower(each[n]):.3f}" for each in found.values() for c in CONTROLS)]
+        for n in names
+    ]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
+    return "\n".join([table, "", *(_in_words(case, each) for case, each in found.items())])
 
 
-def _always(runs: Runs, control: Runs, sign: int) -> bool:
-    """Whether energy was below the control's (or, with sign -1, not below it) in every seed."""
+def _in_words(case: str, found: dict[str, Runs]) -> str:
+    seeds = len(found["none"])
+    parts = []
+    for control in CONTROLS:
+        signs = {n: _signs(r, found[control]) for n, r in found.items() if n not in CONTROLS}
+        groups = {
+            "lower in every seed": [n for n, s in signs.items() if all(x < 0 for x in s)],
+            "the same in every seed": [n for n, s in signs.items() if not any(s)],
+            "higher in every seed": [n for n, s in signs.items() if all(x > 0 for x in s)],
+        }
+        rest = [n for n in signs if not any(n in g for g in groups.values())]
+        groups["one way or the other by the seed"] = rest
+        parts.append(f"beside `{control}` " + "; ".join(f"{w}: {_named(g)}" for w, g in groups.items() if g))
+    scores = [n for n, r in found.items() if n not in (*CONTROLS, "ablation") and r[0]["tau"] is not None]
+    agreement = [sum(r["tau"] for r in found[n]) for n in scores]
+    worth = float(kendalltau(agreement, [lower(found[n]) for n in scores]).statistic)
+    told = "not defined, all the same" if worth != worth else f"{worth:.2f}"
+    return (
+        f"- {LABELS[case]} ({seeds} seed{'s' * (seeds > 1)}), energy {'. Energy '.join(parts)}. Whether scores that agree "
+        f"with ablation reach lower energy (Kendall's tau over the scores): {told}."
+    )
+
+
+def _signs(runs: Runs, control: Runs) -> list[int]:
+    """Return, for each seed, whether energy is below (-1), at (0) or above (1) that of the control."""
     pairs = [(a["multiplier_energy_j"], b["multiplier_energy_j"]) for a, b in zip(runs, control, strict=True)]
-    return all(a < b for a, b in pairs) if sign > 0 else all(a >= b for a, b in pairs)
+    return [0 if abs(a / b - 1) < 1e-9 else (1 if a > b else -1) for a, b in pairs]
 
 
 def _named(names: list[str]) -> str:
-    return ", ".join(f"`{n}`" for n in names) or "none of them"
+    return ", ".join(f"`{n}`" for n in names)
 
 
 def machine() -> str:
     """Return where it was measured."""
-    m = report()["machine"]
-    return f"Seconds of one thread, processor time, {m['processor']}, torch {m['torch']}."
+    m, multipliers = report()["machine"], report()["settings"]["multipliers"].split(",")
+    return (
+        f"Candidates: {', '.join(f'`{name}`' for name in multipliers)}. Seconds of one thread, processor time, "
+        f"{m['processor']}, torch {m['torch']}."
+    )
 
 
 BLOCKS = {"score_comparison": comparison, "score_verdict": verdict, "score_machine": machine}
