@@ -16,6 +16,7 @@ from pathlib import Path
 import baseline_tables
 import hardware_tables
 import recovery_tables
+import score_tables
 import simulation_tables
 import xai_gen_tables
 
@@ -36,6 +37,7 @@ PAGES = (
     "docs/accelerators.md",
     "docs/hardware.md",
     "docs/xai_gen.md",
+    "docs/scores.md",
     "docs/simulation.md",
     "docs/recovery.md",
     "docs/baselines.md",
@@ -164,7 +166,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
+          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **score_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
           **baseline_tables.BLOCKS, "recovery": recovery_tables.recovery}  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from axdnn.evaluation import Split
 from axdnn.generation import STRATEGIES, Request, generate
+from axdnn.importance import Fisher
 from axdnn.layers import Recipe, approximate
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture
@@ -27,6 +28,7 @@ from axdnn.records import (
     InvalidInputError,
     Multiplier,
     Study,
+    UnknownNameError,
     from_json,
     to_json,
 )
@@ -180,7 +182,7 @@ def test_a_disagreement_with_the_reference_is_an_error(small: Small, monkeypatch
         generate(model, calibration, splits, request(evaluations=3))
 
 
-@pytest.mark.parametrize("score", ["conductance", "ablation", "none"])
+@pytest.mark.parametrize("score", ["conductance", "ablation", "fisher", "learned_noise", "error_path", "none"])
 def test_scores_guide_and_are_reported(small: Small, score: str) -> None:
     model, calibration, splits = small
     with counted_images() as check:
@@ -190,6 +192,16 @@ def test_scores_guide_and_are_reported(small: Small, score: str) -> None:
     assert [s.score for s in result.scores] == ([] if score == "none" else [score])
     assert all(s.images <= 40 for s in result.scores), "a score sees at most a tenth of the search split"
     assert result.network_images == sum(seen) - sum(check)
+
+
+def test_a_scorer_with_options_guides_as_well(small: Small) -> None:
+    model, calibration, splits = small
+    given, named = Fisher(images=4), request(score="fisher", evaluations=3)
+    result = generate(model, calibration, splits, request(score=given, evaluations=3))
+    assert (result.scores[0].score, result.scores[0].images) == ("fisher", 4)
+    assert generate(model, calibration, splits, named).scores[0].images == 40
+    with pytest.raises(UnknownNameError, match="fisher"):
+        request(score="fischer")
 
 
 def test_same_seed_same_result_in_another_process(small: Small, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 from torch import nn
 
-from axdnn.importance import Ablation, Conductance, explain, kendall_tau
+from axdnn.importance import Ablation, Conductance, ErrorPath, explain, kendall_tau
 from axdnn.layers import Recipe
 from axdnn.quant import CapturedModel, capture
 from axdnn.records import InvalidInputError, LayerScores, UnknownNameError, from_json, to_json
@@ -147,3 +147,29 @@ def test_tau_of_constants_orders_and_mismatches() -> None:
         kendall_tau(rising, scores_of([1, 2, 3]))
     with pytest.raises(InvalidInputError, match="at least 2"):
         kendall_tau(scores_of([1]), scores_of([1]))
+
+
+class Sequence(nn.Module):
+    """Self-attention, then a recurrent layer whose steps come first and examples second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.rnn, self.head = nn.GRU(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.head(self.rnn(x.transpose(0, 1))[0][-1])
+
+
+def test_scores_take_attention_and_layers_called_several_times() -> None:
+    """Batches move to other axes there, products have no weights, and the first state sees no image."""
+    torch.manual_seed(0)
+    model, x = Sequence().eval(), torch.randn(24, 4, 8)
+    scores = ("deeplift", "fisher", "noise", "learned_noise", ErrorPath(panel=("mul8s_1L12",), steps=2))
+    network, found = explain(model, x, scores=scores, conductance_images=6, recipe=RECIPE)
+    assert [score.score for score in found] == ["deeplift", "fisher", "noise", "learned_noise", "error_path"]
+    for score in found:
+        assert tuple(score.values) == network.layer_names
+        assert all(0 <= v < float("inf") for v in score.values.values())
+        assert sum(v > 0 for v in score.values.values()) >= len(score.values) - 1

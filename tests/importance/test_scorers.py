@@ -6,13 +6,19 @@ import msgspec
 import pytest
 import torch
 
+from axdnn.cli.model_options import SCORES
 from axdnn.importance import (
     SCORERS,
     Ablation,
     Conductance,
     Context,
+    DeepLift,
+    ErrorPath,
+    Fisher,
     GradientXActivation,
     IntegratedGradients,
+    LearnedNoise,
+    NoiseRanking,
     Scorer,
     load_scorer,
 )
@@ -50,8 +56,42 @@ class TestAblation(ScorerLaws):
         return Ablation(panel=("mul8s_1L12", "mul8u_13QR"))
 
 
+class TestDeepLift(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return DeepLift(classes=(3, 1), baseline=0.5, images=8)
+
+
+class TestFisher(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return Fisher(images=8)
+
+
+class TestFisherWithDrawnLabels(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return Fisher(images=100, most_classes=3, draws=2)
+
+
+class TestNoiseRanking(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return NoiseRanking(seeds=2, images=8)
+
+
+class TestLearnedNoise(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return LearnedNoise(balance=1e-4, steps=8, images=8)
+
+
+class TestErrorPath(ScorerLaws):
+    def make_scorer(self) -> Scorer:
+        return ErrorPath(panel=("mul8s_1L12",), steps=2, images=100)
+
+
 def test_the_table_holds_the_scores_the_paper_and_the_truth_need() -> None:
-    assert list(SCORERS) == ["conductance", "ablation", "integrated_gradients", "gradient_x_activation"]
+    assert list(SCORERS) == [
+        "conductance", "ablation", "integrated_gradients", "gradient_x_activation", "deeplift", "fisher", "noise",
+        "learned_noise", "error_path",
+    ]  # fmt: skip
+    assert ", ".join(SCORERS) == SCORES, "the help of the commands names them all"
     for name in SCORERS:
         assert load_scorer(name).name == name
 

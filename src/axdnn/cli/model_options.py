@@ -9,7 +9,10 @@ MODEL_HELP = f"A known name (see `axdnn models list`), or your own: {SPEC_FORMS}
 WEIGHTS_HELP = "State dict of the model (.safetensors, .pt), instead of the shipped or trained weights."
 MEAN_HELP = "Your model takes (pixels / 255 - MEAN) / STD: one number, or one a channel with commas."
 STD_HELP = "See --mean; above 0."
-SCORES = "conductance, ablation, integrated_gradients, gradient_x_activation"
+SCORES = (  # those of `axdnn.importance.SCORES`, which help may not load
+    "conductance, ablation, integrated_gradients, gradient_x_activation, deeplift, fisher, noise, learned_noise, "
+    "error_path"
+)
 DATA_HELP = "mnist, fashion-mnist or cifar10."
 
 

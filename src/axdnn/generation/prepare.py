@@ -12,7 +12,7 @@ from axdnn.generation.constraints import Constraints
 from axdnn.generation.objective import Objective, objective_table
 from axdnn.generation.problem import NO_CONSTRAINTS, Floats, Problem, undominated
 from axdnn.hardware import Accelerator, cost_table, estimate
-from axdnn.importance import SCORERS, Context, load_scorer
+from axdnn.importance import SCORERS, Context, Scorer, load_scorer
 from axdnn.layers import Calibration, Recipe, coded, screen_noise
 from axdnn.multipliers import error_metrics
 from axdnn.quant import CapturedModel
@@ -25,7 +25,7 @@ SLACK = 1.25
 
 
 def score_layers(
-    kind: str,
+    kind: str | Scorer,
     captured: CapturedModel,
     network: Network,
     calibration: Calibration,
@@ -36,7 +36,7 @@ def score_layers(
     """Score the layers for the loss prediction; `none` weighs all alike.
 
     Args:
-        kind: a name in `axdnn.importance.SCORERS`, or `none`.
+        kind: a name in `axdnn.importance.SCORERS`, a scorer, or `none`.
         captured: float network.
         network: its description.
         calibration: for ablation.
@@ -46,7 +46,8 @@ def score_layers(
     """
     if kind == "none":
         return None
-    return load_scorer(kind).score(Context(captured, network, images, lambda: calibration, recipe, progress))
+    scorer = kind if isinstance(kind, Scorer) else load_scorer(kind)
+    return scorer.score(Context(captured, network, images, lambda: calibration, recipe, progress))
 
 
 def prepare(

@@ -29,6 +29,7 @@ from axdnn.generation.random_search import random
 from axdnn.generation.taylor import taylor
 from axdnn.generation.uniform import uniform
 from axdnn.hardware import load_accelerator
+from axdnn.importance import Scorer
 from axdnn.layers import Recipe
 from axdnn.multipliers import load_set, require_own_name
 from axdnn.records import InvalidInputError, Multiplier, require_finite, unknown_name
@@ -54,7 +55,8 @@ class Request:
             `exhaustive` gets the multipliers unscreened.
         objective: what is minimised: `energy` of the chip, `multiplier` energy alone, or `paper_literal` (the energy of
             the paper's equations).
-        score: importance that weighs the predicted loss: a name in `SCORE_NAMES`.
+        score: importance that weighs the predicted loss: a name in `axdnn.importance.SCORES`, `none`, or a scorer with
+            options of its own.
         evaluations: cap on full evaluations, at least 3.
         seed: of samples and of the strategy.
         recipe: conversion switches.
@@ -70,7 +72,7 @@ class Request:
     accelerator: str = "tpu_v4"
     strategy: str = "integer"
     objective: Objective = "energy"
-    score: str = "conductance"
+    score: str | Scorer = "conductance"
     evaluations: int = 30
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
@@ -89,7 +91,7 @@ class Request:
             raise unknown_name("strategy", self.strategy, STRATEGIES)
         if self.objective not in OBJECTIVES:
             raise unknown_name("objective", self.objective, OBJECTIVES)
-        if self.score not in SCORE_NAMES:
+        if not isinstance(self.score, Scorer) and self.score not in SCORE_NAMES:
             raise unknown_name("score", self.score, SCORE_NAMES)
         if self.strategy == "paper" and self.constraints.tied:
             raise InvalidInputError("strategy `paper` ties layers by its option `units`: `tied` must be empty")

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 
 from axdnn.importance.base import Context, Progress, Scorer
+from axdnn.importance.divergence import divergence, log_probabilities
 from axdnn.layers import ActivationCache, ApproxModel, Calibration, Recipe, build, fit_coding, outputs_of
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, LayerScores, Multiplier, Network
@@ -91,10 +92,9 @@ def _divergences(
     sums = torch.zeros(len(models), dtype=torch.float64)
     done, reference = 0, torch.empty(0)
     for i, outputs in outputs_of(models, images, cache):
-        found = torch.log_softmax(outputs.double().flatten(1), dim=1)
         if i == 0:
-            reference, done = found, done + len(found)
-        sums[i] += (reference.exp() * (reference - found)).sum()
+            reference, done = log_probabilities(outputs), done + len(outputs)
+        sums[i] += divergence(reference, outputs).sum()
         if progress is not None and i == len(models) - 1:
             progress("ablation on images", done, len(images))
     return sums[1:]

@@ -8,13 +8,12 @@ with a backward pass for each class has those of every layer: the same sums as C
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import cycle
 
 import numpy as np
 import torch
 
 from axdnn.importance.batch_axis import BatchAxis, batch_axes
+from axdnn.importance.layer_hooks import layer_outputs
 from axdnn.quant import CapturedModel
 
 VALUES_AT_ONCE = 1 << 26
@@ -80,21 +79,3 @@ def images_at_once(model: CapturedModel, image: torch.Tensor, steps: int) -> int
     with torch.no_grad(), layer_outputs(model, values):
         model(torch.zeros_like(image))
     return max(1, VALUES_AT_ONCE // (sum(v.numel() for v in values.values()) * (steps + 1)))
-
-
-@contextmanager
-def layer_outputs(model: CapturedModel, values: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Collect the output of every call of a layer; hooks go whatever happens."""
-    handles = []
-    try:
-        for name in model.layer_names:
-            calls = cycle(node.name for node in model.calls(name))
-
-            def keep(_: object, __: object, output: torch.Tensor, calls: Iterator[str] = calls) -> None:
-                values[next(calls)] = output
-
-            handles.append(model.layer(name).register_forward_hook(keep))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

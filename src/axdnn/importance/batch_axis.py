@@ -1,4 +1,4 @@
-"""Where the images of a batch lie in the output of a layer: transformers and recurrent layers move them about."""
+"""Where the images of a batch lie in the values of a network: transformers and recurrent layers move them about."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BatchAxis:
 
 @torch.no_grad()
 def batch_axes(model: CapturedModel) -> dict[str, BatchAxis]:
-    """Return the axis of the images for each call of a layer.
+    """Return the axis of the images for the value of each node.
 
     Found by sending not-a-number through the network beside zeros: it reaches every value of its own image only.
 
@@ -53,8 +53,7 @@ def batch_axes(model: CapturedModel) -> dict[str, BatchAxis]:
         alone[node.name] = value.shape
 
     def compare(node: Node, _: tuple[torch.Tensor, ...], value: torch.Tensor) -> None:
-        if node.is_layer:
-            axes[node.name] = _axis(alone[node.name], value)
+        axes[node.name] = _axis(alone[node.name], value)
 
     model.run(model.example(), keep)
     marked = tuple(torch.cat([x, torch.full_like(x, torch.nan)]) for x in model.example())

@@ -11,7 +11,12 @@ from torch import nn
 from axdnn.importance.ablation import Ablation
 from axdnn.importance.base import Context, Progress, Scorer
 from axdnn.importance.conductance import Conductance
+from axdnn.importance.deeplift import DeepLift
+from axdnn.importance.error_path import ErrorPath
+from axdnn.importance.fisher import Fisher
 from axdnn.importance.gradients import GradientXActivation, IntegratedGradients
+from axdnn.importance.learned_noise import LearnedNoise
+from axdnn.importance.noise import NoiseRanking
 from axdnn.layers import Calibration, Recipe
 from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import InvalidInputError, LayerScores, Network, unknown_name
@@ -22,6 +27,11 @@ SCORERS: dict[str, Callable[..., Scorer]] = {
     "ablation": Ablation,
     "integrated_gradients": IntegratedGradients,
     "gradient_x_activation": GradientXActivation,
+    "deeplift": DeepLift,
+    "fisher": Fisher,
+    "noise": NoiseRanking,
+    "learned_noise": LearnedNoise,
+    "error_path": ErrorPath,
 }
 SCORES = tuple(SCORERS)
 USUAL_SCORES = ("conductance", "ablation")
@@ -55,7 +65,8 @@ def explain(
 
     Args:
         model: trained network.
-        images: inputs `(n, ...)`; all of them measure ablation, the first `conductance_images` are attributed.
+        images: inputs `(n, ...)`; all of them measure ablation, the first `conductance_images` are attributed, and the
+            scores of noise, curvature and errors look at as many of them as their scorers say.
         calibration: inputs that calibrate the integer network; `images` if omitted.
         scores: names, see `SCORES`, or scorers with options of their own.
         classes: output indices to attribute to; the first five if omitted.
@@ -79,6 +90,7 @@ def explain(
         "conductance": Conductance(classes=classes, steps=steps, images=conductance_images),
         "integrated_gradients": IntegratedGradients(classes=classes, steps=steps, images=conductance_images),
         "gradient_x_activation": GradientXActivation(classes=classes, images=conductance_images),
+        "deeplift": DeepLift(classes=classes, images=conductance_images),
     }
     scorers = [
         asked.get(s, scorer) if isinstance(s, str) else scorer for s, scorer in zip(scores, scorers, strict=True)

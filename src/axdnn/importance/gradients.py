@@ -20,10 +20,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from axdnn.importance.all_layers import images_at_once, layer_outputs
+from axdnn.importance.all_layers import images_at_once
 from axdnn.importance.base import Context, Progress, Scorer
 from axdnn.importance.batch_axis import batch_axes
 from axdnn.importance.conductance import AGGREGATIONS, Aggregation, checked_classes, grouped
+from axdnn.importance.layer_hooks import layer_outputs
 from axdnn.quant import CapturedModel
 from axdnn.records import InvalidInputError, LayerScores
 
@@ -58,7 +59,7 @@ class IntegratedGradients(Scorer):
         classes = checked_classes(context.model, images, self.classes, self.steps, self.aggregation, self.name)
         parts = [len(p) for p in images.split(images_at_once(context.model, images[:1], self.steps))]
         layers = len(context.model.layer_names)
-        return _scores(
+        return scores_of(
             self.name, context, images, classes, self.aggregation, self.groups,
             layer_integrated_gradients(context.model, images, classes, baseline=self.baseline, steps=self.steps),
             {"steps": str(self.steps), "baseline": str(self.baseline) if not _is_tensor(self.baseline) else "tensor"},
@@ -85,7 +86,7 @@ class GradientXActivation(Scorer):
         images = context.images[: self.images]
         classes = checked_classes(context.model, images, self.classes, None, self.aggregation, self.name)
         found = gradient_x_activation(context.model, images, classes)
-        return _scores(self.name, context, images, classes, self.aggregation, self.groups, found, {}, len(images))
+        return scores_of(self.name, context, images, classes, self.aggregation, self.groups, found, {}, len(images))
 
 
 def layer_integrated_gradients(
@@ -126,7 +127,7 @@ def layer_integrated_gradients(
             path = torch.cat([begin + float((1 + node) / 2) * change for node in nodes]).requires_grad_()
             outputs = _replaced(model, call, axes[call].back(path), path_images)
             weights = torch.tensor(shares / 2, dtype=path.dtype)
-            for target, gradient in zip(classes, _gradients(outputs, classes, [path]), strict=True):
+            for target, gradient in zip(classes, gradients_of(outputs, classes, [path]), strict=True):
                 along = gradient[0].unflatten(0, (steps, len(part)))
                 yield layer, target, torch.einsum("s,s...->...", weights, along) * change
 
@@ -144,7 +145,7 @@ def gradient_x_activation(model: CapturedModel, images: torch.Tensor, classes: S
         values: dict[str, torch.Tensor] = {}
         with torch.enable_grad(), layer_outputs(model, values):
             outputs = model(part.clone().requires_grad_())
-        for target, gradients in zip(classes, _gradients(outputs, classes, list(values.values())), strict=True):
+        for target, gradients in zip(classes, gradients_of(outputs, classes, list(values.values())), strict=True):
             for (call, value), gradient in zip(values.items(), gradients, strict=True):
                 yield model.nodes[call].layer_name, target, axes[call].front(value.detach() * gradient)
 
@@ -162,7 +163,7 @@ def _replaced(model: CapturedModel, call: str, path: torch.Tensor, images: torch
         handle.remove()
 
 
-def _gradients(
+def gradients_of(
     outputs: torch.Tensor, classes: Sequence[int], inputs: list[torch.Tensor]
 ) -> Iterator[list[torch.Tensor]]:
     """Yield, for each class, the gradients of its output; zeros where it does not depend on an input."""
@@ -181,7 +182,7 @@ def _is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _scores(
+def scores_of(
     name: str, context: Context, images: torch.Tensor, classes: Sequence[int], aggregation: str,
     groups: Mapping[str, str] | None, found: Attributions, settings: Mapping[str, str], network_images: int,
 ) -> LayerScores:  # fmt: skip

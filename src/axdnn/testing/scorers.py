@@ -117,11 +117,15 @@ class ScorerLaws:
 
     def test_the_model_is_left_as_it_was_after_an_exception(self) -> None:
         """Wherever a run of the network fails, nothing stays behind."""
-        for after in (0, 1, 2, 5):
+        whole = law_context()
+        _ = whole.calibration
+        with _failing(None) as done:
+            self.make_scorer().score(whole)
+        for share in (0.0, 0.5, 0.95):
             context = law_context()
             _ = context.calibration
             before = _state(context.model)
-            with _failing(after), pytest.raises(_Interrupted):
+            with _failing(int(share * done[0])), pytest.raises(_Interrupted):
                 self.make_scorer().score(context)
             assert _state(context.model) == before
             assert torch.is_grad_enabled()
@@ -147,17 +151,17 @@ def _state(model: CapturedModel) -> list[object]:
 
 
 @contextmanager
-def _failing(after: int) -> Iterator[None]:
-    """Let the networks raise in the middle of run number `after`."""
+def _failing(after: int | None) -> Iterator[list[int]]:
+    """Let the networks raise after so many operators, None for never; yields how many were computed."""
     names = {CapturedModel: "apply_node", ApproxModel: "_compute"}
     originals = {kind: getattr(kind, name) for kind, name in names.items()}
-    left = [4 * after + 3]  # in the middle of a run: operators are counted, each run has at least six
+    done = [0]
 
     def raising(kind: type) -> object:
         def call(self: object, *args: object, **kwargs: object) -> object:
-            left[0] -= 1
-            if left[0] < 0:
+            if done[0] == after:
                 raise _Interrupted
+            done[0] += 1
             return originals[kind](self, *args, **kwargs)
 
         return call
@@ -165,7 +169,7 @@ def _failing(after: int) -> Iterator[None]:
     for kind, name in names.items():
         setattr(kind, name, raising(kind))
     try:
-        yield
+        yield done
     finally:
         for kind, name in names.items():
             setattr(kind, name, originals[kind])
