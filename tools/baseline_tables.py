@@ -38,7 +38,7 @@ def _table(report: dict[str, Any]) -> str:
 
 def _order(run: dict[str, Any]) -> tuple[bool, int, float]:
     return (
-        "4 circuits" in run["row"],
+        "3 circuits" in run["row"],
         run["cap"] if run["cap"] < 1000 or "circuits" not in run["row"] else 0,
         run["multiplier_energy_j"],
     )
