@@ -1,9 +1,11 @@
 // The digit path where every channel is a group of its own: nothing is shared between outputs, so that products of
 // vectors of channels are added up straight from the planes.
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "depthwise.h"
+#include "depthwise_3x3.h"
 #include "planes.h"
 #include "requantise.h"
 #include "threads.h"
@@ -27,16 +29,8 @@ class Depthwise {
       scales_.push_back({(d.sizes[g] * taps_ + 3) / 4, d.scales[g]});
       fours += scales_.back().count;
     }
-    terms_ = in_fours_ ? 4 * fours : pairs_ * taps_;
-    if (in_fours_) bytes_.resize(each_ * blocks_ * fours * kFourBytes);
-    else weights_.resize(each_ * terms_ * s.channels);
-    constant_.resize(each_ * s.channels);
-    for (int64_t j = 0; j < each_; ++j)
-      for (int64_t c = 0; c < s.channels; ++c)
-        for (int64_t tap = 0; tap < taps_; ++tap) {
-          const int64_t y = tap / s.kernel_w, i = tap % s.kernel_w;
-          set_weights(j, c, tap, w[(c * each_ + j) * s.w_output + y * s.w_row + i * s.w_column]);
-        }
+    if (Windows3x3::suits(s, variant)) windows_3x3_.emplace(s, w, d, variant);
+    else set_weights(w, fours);
     const int64_t fit = kPlaneBytes / (width_ * s.channels * pairs_) - (s.kernel_h - 1) * s.dilation_h;
     rows_ = std::clamp<int64_t>(fit / s.stride_h, std::min<int64_t>(4, s.out_h), s.out_h);
     bands_ = (s.out_h + rows_ - 1) / rows_;
@@ -49,22 +43,12 @@ class Depthwise {
     const int64_t image = unit / bands_, top = unit % bands_ * rows_, rows = std::min(rows_, s_.out_h - top);
     const int64_t height = (rows - 1) * s_.stride_h + (s_.kernel_h - 1) * s_.dilation_h + 1;
     const int64_t line = width_ * s_.channels, plane = height * line;
-    int8_t *planes = plane_memory.room<int8_t>(pairs_ * plane);
+    int8_t *planes = plane_memory.room<int8_t>(pairs_ * plane + s_.channels);
     map_planes(s_, x_, {image, 1, top * s_.stride_h, height, 0, s_.channels}, d_.f, pairs_, mapping_, code_memory, planes);
-    std::vector<int64_t> offsets;
-    for (int64_t g = 0, pair = 0; g < d_.groups; ++g) {
-      for (const int64_t end = pair + d_.sizes[g]; pair < end; ++pair)
-        for (int64_t y = 0; y < s_.kernel_h; ++y)
-          for (int64_t i = 0; i < s_.kernel_w; ++i)
-            offsets.push_back(pair * plane + y * s_.dilation_h * line + i * s_.dilation_w * s_.channels);
-      while (in_fours_ && offsets.size() % 4) offsets.push_back(offsets.back());  // their weights are zero
-    }
     const int64_t first = (image * s_.out_h + top) * s_.out_w, pixels = rows * s_.out_w;
     int32_t *to = emission_ ? sum_memory.room<int32_t>(pixels * s_.outputs) : out_ + first * s_.outputs;
-    for (int64_t y = 0; y < rows; ++y)
-      for (int64_t i = 0; i < s_.out_w; ++i)
-        pixel(planes + y * s_.stride_h * line + i * s_.stride_w * s_.channels, offsets,
-              to + (y * s_.out_w + i) * s_.outputs);
+    if (windows_3x3_) windows_3x3_->run(planes, plane, line, rows, to);
+    else each_pixel(planes, plane, line, rows, to);
     if (!emission_) return;
     const axdnn_emission &e = *emission_;
     requantise_({to, e.bias, e.unit, s_.outputs, s_.outputs, s_.outputs, e.coding, e.codes + first * s_.outputs}, 0,
@@ -73,7 +57,20 @@ class Depthwise {
   }
 
  private:
-  void set_weights(int64_t j, int64_t c, int64_t tap, uint8_t code) {
+  void set_weights(const uint8_t *w, int64_t fours) {
+    terms_ = in_fours_ ? 4 * fours : pairs_ * taps_;
+    if (in_fours_) bytes_.resize(each_ * blocks_ * fours * kFourBytes);
+    else weights_.resize(each_ * terms_ * s_.channels);
+    constant_.resize(each_ * s_.channels);
+    for (int64_t j = 0; j < each_; ++j)
+      for (int64_t c = 0; c < s_.channels; ++c)
+        for (int64_t tap = 0; tap < taps_; ++tap) {
+          const int64_t y = tap / s_.kernel_w, i = tap % s_.kernel_w;
+          set_weight(j, c, tap, w[(c * each_ + j) * s_.w_output + y * s_.w_row + i * s_.w_column]);
+        }
+  }
+
+  void set_weight(int64_t j, int64_t c, int64_t tap, uint8_t code) {
     uint32_t constant = static_cast<uint32_t>(constant_[j * s_.channels + c]) + static_cast<uint32_t>(d_.shift[code]);
     int8_t *four = bytes_.data() + (j * blocks_ + c / kChannels) * terms_ * kChannels;
     for (int64_t g = 0, pair = 0; g < d_.groups; four += scales_[g++].count * kFourBytes)
@@ -89,6 +86,21 @@ class Depthwise {
         }
       }
     constant_[j * s_.channels + c] = static_cast<int32_t>(constant);
+  }
+
+  void each_pixel(const int8_t *planes, int64_t plane, int64_t line, int64_t rows, int32_t *to) const {
+    std::vector<int64_t> offsets;
+    for (int64_t g = 0, pair = 0; g < d_.groups; ++g) {
+      for (const int64_t end = pair + d_.sizes[g]; pair < end; ++pair)
+        for (int64_t y = 0; y < s_.kernel_h; ++y)
+          for (int64_t i = 0; i < s_.kernel_w; ++i)
+            offsets.push_back(pair * plane + y * s_.dilation_h * line + i * s_.dilation_w * s_.channels);
+      while (in_fours_ && offsets.size() % 4) offsets.push_back(offsets.back());  // their weights are zero
+    }
+    for (int64_t y = 0; y < rows; ++y)
+      for (int64_t i = 0; i < s_.out_w; ++i)
+        pixel(planes + y * s_.stride_h * line + i * s_.stride_w * s_.channels, offsets,
+              to + (y * s_.out_w + i) * s_.outputs);
   }
 
   void pixel(const int8_t *corner, const std::vector<int64_t> &offsets, int32_t *to) const {
@@ -120,6 +132,7 @@ class Depthwise {
   int64_t width_, each_, taps_, blocks_, pairs_ = 0, terms_ = 0, rows_ = 0, bands_ = 0;
   bool in_fours_;
   Summer sum_;
+  std::optional<Windows3x3> windows_3x3_;  // or the weights of any window:
   std::vector<Fours> scales_;
   std::vector<int32_t> weights_, constant_;  // (each, terms, channels), (each, channels)
   std::vector<int8_t> bytes_;                // (each, blocks of channels, fours, kFourBytes)

@@ -23,10 +23,12 @@ from axdnn.kernels.requantise import Codes, Emit, Levels, add_codes, requantise
 from axdnn.multipliers import load_multiplier
 rng = np.random.default_rng(0)
 circuits = [load_multiplier(n) for n in ("mul8s_1KV6", "mul8s_1L2H", "mul8u_R36", "mul8u_2AC", "mul8u_QKX")]
-for turn in range(120):
+for turn in range(160):
     circuit = circuits[turn % len(circuits)]
     groups, c, o = (int(rng.choice(v)) for v in ([1, 1, 2, 3], [1, 3, 16, 40, 130], [1, 5, 17, 33, 70]))
     kernel, stride, dilation = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(3))
+    if turn % 4 == 3:  # kernels of their own
+        groups, c, o, kernel, dilation = int(rng.integers(2, 90)), 1, 1, (3, 3), (1, 1)
     size = [dilation[i] * (kernel[i] - 1) + 1 + int(rng.integers(0, 9)) for i in range(2)]
     x = torch.from_numpy(rng.integers(0, 256, (int(rng.integers(1, 4)), groups * c, *size), dtype=np.uint8))
     w = torch.from_numpy(rng.integers(0, 256, (groups * o, c, *kernel), dtype=np.uint8))

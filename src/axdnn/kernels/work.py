@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 PANEL, STEP, FOUR = 16, 64, 4  # outputs, and bytes of a window on tiles or else, that native kernels take at once
 FOLDED = {1: 7 / 11, 2: 13 / 18}  # vector steps of a folded look-up / of another, by bytes of an entry
+WINDOW_3X3 = 9  # terms of the depthwise windows that native kernels slide along a row
 PIXELS, LANES, TERMS_AT_ONCE = 256, 64, 256  # native look-ups: pixels or outputs at once, terms of a partial sum
 
 
@@ -58,7 +59,8 @@ def digits_work(size: Size, pairs: int, scales: int, tiles: bool = False) -> Wor
     rows, terms = float(size.m) * size.groups, size.k * pairs
     common = {"call": 1.0, "group": float(size.groups), "inputs": float(size.inputs) * pairs}
     if size.depthwise:
-        return Work("digits_depthwise", {**common, "products": rows * terms * size.n, "sums": rows * size.n * scales})
+        kind = "digits_3x3" if size.window == WINDOW_3X3 else "digits_depthwise"  # kernels of their own, mostly
+        return Work(kind, {**common, "products": rows * terms * size.n, "sums": rows * size.n * scales})
     pieces, panels = max(1, round(size.window**0.5)), _up(size.n, PANEL)  # of a square window
     padded = _up(terms, STEP) if tiles else pairs * pieces * _up(-(-size.k // pieces), FOUR)
     counts = {
