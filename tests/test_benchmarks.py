@@ -107,7 +107,7 @@ GUIDED = [(r["case"], r["seed"]) for r in SCORES["runs"] if r["score"] == "ablat
 
 
 def test_scores_are_compared_under_one_cap_with_their_images() -> None:
-    assert {case for case, _ in GUIDED} >= {"lenet5", "resnet8"}
+    assert len({seed for case, seed in GUIDED if case == "lenet5"}) >= 2
     assert all(GUIDED.count((case, seed)) == 1 for case, seed in GUIDED)
     names = {"random", "none", "learned_noise (products)", *ALL_SCORES}
     for case, seed in GUIDED:

@@ -124,10 +124,17 @@ def _in_words(case: str, found: dict[str, Runs]) -> str:
         parts.append(f"beside `{control}` " + "; ".join(f"{w}: {_named(g)}" for w, g in groups.items() if g))
     scores = [n for n, r in found.items() if n not in (*CONTROLS, "ablation") and r[0]["tau"] is not None]
     agreement = [sum(r["tau"] for r in found[n]) for n in scores]
+    paying = [
+        n
+        for n, r in found.items()
+        if n not in CONTROLS and lower(r) > 1.000001 * max(lower(found[c]) for c in CONTROLS)
+    ]
+    plain = f"Over all seeds only {_named(paying)} beat both controls" if paying else "No score beat both controls"
     worth = float(kendalltau(agreement, [lower(found[n]) for n in scores]).statistic)
     told = "not defined, all the same" if worth != worth else f"{worth:.2f}"
     return (
-        f"- {LABELS[case]} ({seeds} seed{'s' * (seeds > 1)}), energy {'. Energy '.join(parts)}. Whether scores that agree "
+        f"- {LABELS[case]} ({seeds} seed{'s' * (seeds > 1)}). {plain}; guidance by {'the others' if paying else 'a score'} "
+        f"did not pay. Energy {'. Energy '.join(parts)}. Whether scores that agree "
         f"with ablation reach lower energy (Kendall's tau over the scores): {told}."
     )
 
