@@ -33,7 +33,7 @@ from axdnn.multipliers import load_set
 from axdnn.records import save_record, write_atomic
 
 RESULTS = Path(__file__).parent / "results"
-THREE = "mul8s_1KV6,mul8u_R36,mul8u_13QR"
+FOUR = "mul8s_1KV6,mul8u_R36,mul8u_13QR,mul8u_17MN"
 EXACT_ONLY = ("uniform_precision", "mixed_precision", "integer, exact products")
 ALWANN = Recipe(weight_codes="alwann")
 
@@ -53,9 +53,9 @@ def rows() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     found["integer, codes one by one"] = {"strategy": "integer", "recipe": Recipe(weight_codes="optimal")}
     found["nsga2, ALWANN's weights"] = {"strategy": "nsga2", "recipe": ALWANN}
-    found["exhaustive, 3 circuits"] = {"strategy": "exhaustive", "multipliers": THREE, "evaluations": 260}
-    found["integer, 3 circuits"] = {"strategy": "integer", "multipliers": THREE}
-    found["nsga2, 3 circuits"] = {"strategy": "nsga2", "multipliers": THREE}
+    found["exhaustive, 4 circuits"] = {"strategy": "exhaustive", "multipliers": FOUR, "evaluations": 1040}
+    found["integer, 4 circuits"] = {"strategy": "integer", "multipliers": FOUR}
+    found["nsga2, 4 circuits"] = {"strategy": "nsga2", "multipliers": FOUR}
     found["nsga2, 1,000 evaluations"] = {"strategy": "nsga2", "evaluations": 1000}
     found["nsga2, ALWANN's weights, 1,000 evaluations"] = {
         "strategy": "nsga2", "recipe": ALWANN, "evaluations": 1000

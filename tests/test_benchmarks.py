@@ -96,10 +96,9 @@ def test_the_gap_is_to_the_best_exact_products() -> None:
         assert run["gap_to_exact_products"] == pytest.approx(best / run["multiplier_energy_j"], rel=1e-12)
 
 
-def test_nothing_beats_the_true_front_of_three_circuits() -> None:
-    energy = {run["row"]: run["multiplier_energy_j"] for run in BASELINES["runs"] if "3 circuits" in run["row"]}
-    assert len(energy) == 3
-    assert energy["exhaustive, 3 circuits"] <= min(energy.values()) * (1 + 1e-9)
+def test_nothing_beats_the_true_front_of_four_circuits() -> None:
+    energy = {run["row"]: run["multiplier_energy_j"] for run in BASELINES["runs"] if "4 circuits" in run["row"]}
+    assert energy["exhaustive, 4 circuits"] <= min(energy.values()) * (1 + 1e-9)
 
 
 SCORES = json.loads((Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "scores.json").read_text())

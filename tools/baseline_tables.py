@@ -16,13 +16,13 @@ def baselines() -> str:
 
 def _table(report: dict[str, Any]) -> str:
     lines = [
-        "| row | cap | evaluations | loss, points | multiplier energy | gap to exact products |",
-        "|---|---|---|---|---|---|",
+        "| row | weight codes | cap | evaluations | loss, points | multiplier energy | gap to exact products |",
+        "|---|---|---|---|---|---|---|",
     ]
     for run in sorted(report["runs"], key=_order):
         gap = run["gap_to_exact_products"]
         lines.append(
-            f"| `{run['row']}` | {run['cap']:,} | {run['evaluations']:,} | {run['loss_points']:.2f} | {run['multiplier_energy_lower']:.1f} times lower | "
+            f"| `{run['row']}` | {run['weight_codes']} | {run['cap']:,} | {run['evaluations']:,} | {run['loss_points']:.2f} | {run['multiplier_energy_lower']:.1f} times lower | "
             f"{'-' if gap is None else f'{gap:.2f}'} |"
         )
     settings, images = report["settings"], report["runs"][0]["images"]
@@ -38,7 +38,7 @@ def _table(report: dict[str, Any]) -> str:
 
 def _order(run: dict[str, Any]) -> tuple[bool, int, float]:
     return (
-        "3 circuits" in run["row"],
+        "4 circuits" in run["row"],
         run["cap"] if run["cap"] < 1000 or "circuits" not in run["row"] else 0,
         run["multiplier_energy_j"],
     )
