@@ -105,7 +105,7 @@ def test_the_condition_is_needed(case):
     assert cycles[2.0][1] < cycles[2.0][0]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(SHAPES, min_size=1, max_size=3), DESIGNS, st.floats(0.01, 3), st.integers(1, 16))
 def test_more_pods(case, shapes, design, room, more):
     """Of every network, though a larger one has more stages, and on a bus or mesh pods wait for each other."""
