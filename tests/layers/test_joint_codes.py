@@ -68,7 +68,9 @@ def test_no_other_code_of_one_term_is_better(seed):
 def test_without_covariance_every_code_is_chosen_by_itself():
     found, share, products, codes = some_responses(3, legal=20)
     target = torch.randn(1, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    chosen = joint_codes(target, torch.full((1, 4, 6), int(codes[0])), found, (torch.eye(6)[None],), None)
+    chosen = joint_codes(
+        target, torch.full((1, 4, 6), int(codes[0])), found, (torch.eye(6, dtype=torch.float64)[None],), None
+    )
     noise = noise_of(share, products)
     each = (found.slope[codes] - target[..., None]) ** 2 + noise[codes]
     assert torch.equal(chosen, codes[each.argmin(-1)])
@@ -81,7 +83,7 @@ def test_an_error_is_made_up_for_by_a_term_that_varies_alike():
     steps = responses(torch.full_like(A, 1 / 256), A, A[:, None] * slope, torch.tensor([0, 1])).steps
     chosen = joint_codes(
         torch.full((1, 1, 2), 0.49, dtype=torch.float64), torch.zeros(1, 1, 2, dtype=torch.long),
-        Responses(slope, steps), (torch.tensor([[[1.0, 0.99], [0.99, 1.0]]]),), None,
+        Responses(slope, steps), (torch.tensor([[[1.0, 0.99], [0.99, 1.0]]], dtype=torch.float64),), None,
     )  # fmt: skip
     assert sorted(chosen.flatten().tolist()) == [0, 1]
 
@@ -89,7 +91,7 @@ def test_an_error_is_made_up_for_by_a_term_that_varies_alike():
 def test_covariance_is_shrunk_and_cut_into_blocks(monkeypatch):
     rows = torch.randn(2, 50, 7, generator=torch.Generator().manual_seed(1))
     (whole,) = block_covariance(rows)
-    plain = torch.stack([torch.cov(r.T, correction=0) for r in rows])
+    plain = torch.stack([torch.cov(r.T.double(), correction=0) for r in rows])
     off = ~torch.eye(7, dtype=torch.bool)
     torch.testing.assert_close(whole[:, off], plain[:, off] * 50 / 57)
     floor = 0.01 * plain.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)

@@ -29,8 +29,10 @@ Covariance = tuple[torch.Tensor, ...]
 
 
 def block_covariance(rows: torch.Tensor) -> Covariance:
-    """Covariance of the terms in blocks of nearly equal size along the sums, each float32 `(groups, b, b)`.
+    """Covariance of the terms in blocks of nearly equal size along the sums, each float64 `(groups, b, b)`.
 
+    Float64, for the last bits of a product hang on threads and memory, and the choice of one code decides those of all
+    terms after it: with float32 a run might now and then end with other codes than the same run before.
     Shrunk towards its diagonal by `b / (b + r)`: b terms need many more than b rows to show how they vary together.
 
     Args:
@@ -40,6 +42,7 @@ def block_covariance(rows: torch.Tensor) -> Covariance:
     size = -(-terms // -(-terms // BLOCK))
     blocks = []
     for part in rows.split(size, dim=2):
+        part = part.double()
         centred = part - part.mean(dim=1, keepdim=True)
         found = centred.transpose(1, 2) @ centred / count
         alone = found.diagonal(dim1=1, dim2=2)
@@ -97,7 +100,7 @@ def joint_codes(
         for block in covariance:
             last = first + block.shape[-1]
             left = range(last - first) if fixed is None else torch.nonzero(~fixed[first:last]).flatten().tolist()
-            wanted, c = target[g, :, first:last].T.contiguous(), block[g].double()
+            wanted, c = target[g, :, first:last].T.contiguous(), block[g]
             columns = chosen[g, :, first:last].T.contiguous()
             delta = found.slope[columns] - wanted
             for _ in range(SWEEPS):
