@@ -20,7 +20,7 @@ def limited(problem, **limits):
     return replace(problem, constraints=Constraints(**limits), chip=problem.table)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("limit", ["kinds", "latency", "area", "all"])
 def test_the_programme_finds_the_cheapest_choice_that_keeps_the_limits(problem, seed, limit):
     problem = problem(seed, layers=4, kinds=4, pods=4)
@@ -94,7 +94,7 @@ def request(**changes):
     return Request(max_accuracy_loss=5.0, multipliers=names, evaluations=12, score="none", **changes)
 
 
-@pytest.mark.parametrize("strategy", ["integer", "greedy", "random", "uniform"])
+@pytest.mark.parametrize("strategy", ["integer", "greedy"])
 def test_a_generated_network_keeps_them(small, strategy):
     constraints = Constraints(most_kinds=2, tied=("conv", "fc*"))
     result = generate(*small, request(strategy=strategy, constraints=constraints))
