@@ -101,7 +101,7 @@ def require_kept(judge: Judge) -> None:
     """Refuse a result that breaks a limit: nothing was accepted, and the exact network is no answer.
 
     Raises:
-        InfeasibleError: says which limits, and what the cheapest candidate would need.
+        InfeasibleError: says which limits, and what the exact network needs.
     """
     problem = judge.problem
     if not problem.constraints or problem.chip is None or np.isfinite(problem.energy_j(judge.best)[0]):

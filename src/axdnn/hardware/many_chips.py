@@ -31,7 +31,7 @@ from axdnn.hardware.traffic import traffic
 from axdnn.records import Coding, Figures, InvalidInputError, Multiplier
 
 BLOCK = 16384
-"""Chip-layer pairs priced at once: what is computed on the way then stays in a processor's cache."""
+"""Chip-layer pairs priced at once: fewer spend their time in calls, many more leave a processor's cache."""
 
 
 class Chips:
