@@ -23,25 +23,38 @@ namespace {
 
 constexpr int64_t kRowsAtOnce = 512;        // windows laid out at once
 constexpr int64_t kPlaneBytes = 1 << 20;    // planes of a band, if a row of outputs allows it
+constexpr int64_t kBandsAThread = 4;
 
 // A stretch of the work: images [image, image + images), output rows [top, top + rows) of each.
 struct Band {
   int64_t image, images, top, rows;
 };
 
+// Length of about equal stretches of `count`, none longer than `most`: `wanted` of them or more, but rather fewer than
+// shorter ones than `least`.
+int64_t stretch(int64_t count, int64_t most, int64_t least, int64_t wanted) {
+  const int64_t parts = std::max((count + most - 1) / most, std::min(wanted, count / std::max<int64_t>(1, least)));
+  return parts < 2 ? count : (count + parts - 1) / parts;
+}
+
+// Several threads get several bands each, so that none waits long for the last one.
 std::vector<Band> bands(const Layout &l, int64_t pairs, int32_t threads) {
   const axdnn_shape &s = l.s;
   const int64_t row_bytes = l.width * l.inputs * pairs, image_bytes = l.height * row_bytes;
+  const int64_t wanted = threads > 1 ? kBandsAThread * threads : 1;
   std::vector<Band> found;
   if (image_bytes <= kPlaneBytes) {
     int64_t images = std::max<int64_t>(1, kPlaneBytes / std::max<int64_t>(1, image_bytes));
     images = std::min(images, std::max<int64_t>(1, 4 * kRowsAtOnce / std::max<int64_t>(1, l.pixels_out)));
-    images = std::max<int64_t>(1, std::min(images, (s.batch + threads - 1) / threads));
+    const int64_t busy = std::min(kRowsAtOnce / std::max<int64_t>(1, l.pixels_out), s.batch / threads);
+    images = std::max<int64_t>(1, stretch(s.batch, images, busy, wanted));
     for (int64_t i = 0; i < s.batch; i += images) found.push_back({i, std::min(images, s.batch - i), 0, s.out_h});
     return found;
   }
   const int64_t fit = kPlaneBytes / row_bytes - (s.kernel_h - 1) * s.dilation_h;
-  const int64_t rows = std::clamp<int64_t>(fit / s.stride_h, std::min<int64_t>(4, s.out_h), s.out_h);
+  int64_t rows = std::clamp<int64_t>(fit / s.stride_h, std::min<int64_t>(4, s.out_h), s.out_h);
+  const int64_t busy = std::max<int64_t>(4, std::min(kRowsAtOnce / std::max<int64_t>(1, s.out_w), s.out_h / threads));
+  rows = std::max<int64_t>(1, stretch(s.out_h, rows, busy, (wanted + s.batch - 1) / std::max<int64_t>(1, s.batch)));
   for (int64_t i = 0; i < s.batch; ++i)
     for (int64_t y = 0; y < s.out_h; y += rows) found.push_back({i, 1, y, std::min(rows, s.out_h - y)});
   return found;

@@ -193,6 +193,37 @@ def test_threads_change_nothing(threads):
         assert torch.equal(*one)
 
 
+THREADS = """
+import os, signal, threading, numpy, torch
+from axdnn.kernels import approx_conv2d
+from axdnn.multipliers import load_multiplier
+circuit, g = load_multiplier("mul8u_R36"), torch.Generator().manual_seed(1)
+x, w = (torch.randint(0, 256, s, generator=g, dtype=torch.uint8) for s in ((9, 8, 30, 30), (16, 8, 3, 3)))
+sums = lambda path: approx_conv2d(x, w, circuit, path=path).numpy()
+torch.set_num_threads(1)
+one = sums("native_factorised")
+same = lambda path: numpy.array_equal(sums(path), one)
+torch.set_num_threads(3)
+assert same("native_factorised") and same("native_lookup"), "with threads of torch's runtime"
+found = []
+several = [threading.Thread(target=lambda: found.append(same("native_lookup"))) for _ in range(3)]
+[thread.start() for thread in several], [thread.join() for thread in several]
+assert found == [True] * 3, "from several threads at once"
+child = os.fork()
+if child == 0:  # torch's own operators would wait for ever for threads that were not copied
+    signal.alarm(60)
+    os._exit(0 if same("native_factorised") else 7)
+assert os.waitpid(child, 0)[1] == 0, "in a forked process"
+print("the same")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on Unix only; none is installed here")
+def test_threads_of_torch_of_python_and_of_a_forked_process():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", THREADS], capture_output=True, text=True, timeout=100)
+    assert done.stdout == "the same\n", done.stderr[-2000:]
+
+
 def test_large_images_are_cut_into_bands():
     circuit = load_multiplier("mul8s_1KXF")
     x, w = random(2, 48, 130, 140, seed=4), random(5, 48, 3, 3, seed=5)
