@@ -38,6 +38,14 @@ def shared_folder() -> Path:
     return SHARED
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse versions of pytest and pytest-xdist that do not keep the tests of a group together, in order."""
+    grouped = [item for item in items if any(item.iter_markers("xdist_group"))]
+    if config.getoption("loadgroup", False) and any("@" not in item.nodeid for item in grouped):
+        raise pytest.UsageError("xdist groups have no effect with this pytest; install the versions in pyproject.toml")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
     """Turn skips into failures when AXDNN_FAIL_ON_SKIP is set, but for data that is read in place."""

@@ -16,6 +16,7 @@ from axdnn.records import CheckpointError, InvalidInputError, UnknownNameError
 
 SMALL = Recipe(epochs=3, batch_size=64, learning_rate=0.05, shift=1, images=320)
 SMALL_CIFAR = Recipe(epochs=3, batch_size=64, learning_rate=0.1, shift=4, flip=True, bf16=True, images=192)
+RESNET = pytest.param("resnet8", "cifar10", SMALL_CIFAR, marks=pytest.mark.slow)
 
 
 def digest(model: torch.nn.Module) -> str:
@@ -53,7 +54,7 @@ def test_same_seed_same_weights_in_another_process(dataset, data_cache):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("model", "data", "recipe"), [("lenet5", "mnist", SMALL), ("resnet8", "cifar10", SMALL_CIFAR)])
+@pytest.mark.parametrize(("model", "data", "recipe"), [("lenet5", "mnist", SMALL), RESNET])
 def test_interrupted_and_resumed_equals_uninterrupted(dataset, tmp_path, model, data, recipe):
     images = dataset(data)
     whole = train(model, images, recipe=recipe, seed=1, final_test=False)
@@ -114,6 +115,7 @@ def test_the_result_says_how_it_was_made(dataset):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_resnet8_learns_cifar10(dataset):
     recipe = Recipe(epochs=1, batch_size=64, learning_rate=0.1, shift=4, flip=True, bf16=True, images=2000)
     trained = train("resnet8", dataset("cifar10"), recipe=recipe, final_test=False)
@@ -174,7 +176,7 @@ def test_default_recipes():
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("model", "data", "recipe"), [("lenet5", "mnist", SMALL), ("resnet8", "cifar10", SMALL_CIFAR)])
+@pytest.mark.parametrize(("model", "data", "recipe"), [("lenet5", "mnist", SMALL), RESNET])
 def test_a_checkpoint_within_an_epoch_changes_nothing(dataset, tmp_path, monkeypatch, model, data, recipe):
     """After every single step: stop, forget everything but the checkpoint, go on."""
     monkeypatch.setattr("axdnn.models.training.REPORT_EVERY", 1)

@@ -27,7 +27,7 @@ def unbroken(cores):
 
 
 @pytest.mark.parametrize("contiguous", [False, True])
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", [0, *(pytest.param(b, marks=pytest.mark.slow) for b in range(1, 5))])
 def test_equals_brute_force(random_problem, all_mappings, as_pipeline, energy_at, block, contiguous):
     """100 networks, any stretch or one a core: least period, then least energy at it and at slower ones."""
     for seed in range(20 * block, 20 * block + 20):

@@ -29,7 +29,7 @@ def drawn(random_problem, seed):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", [0, 1, *(pytest.param(b, marks=pytest.mark.slow) for b in range(2, 8))])
 def test_equals_brute_force(random_problem, all_mappings, block):
     """320 networks x 4 objectives: value, feasibility, bound <= least <= bounded, and the answer's own figures."""
     infeasible = 0
