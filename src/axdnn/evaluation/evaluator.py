@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
+from axdnn.evaluation.divergences import measure_divergences
 from axdnn.evaluation.simulation import Progress, Simulation
 from axdnn.evaluation.splits import Split
 from axdnn.hardware import Accelerator, estimate, paper_literal, thinned
@@ -182,6 +183,25 @@ class Evaluator:
         if assignments:
             self._simulate([self.baseline, *assignments], self.splits[split])
         return [self.evaluate(assignment, split, predicted, strategy) for assignment in assignments]
+
+    def divergences(self, assignments: Sequence[Assignment], split: Split) -> list[float]:
+        """Return how far assignments move the outputs from the exact network's: mean KL divergences in nats.
+
+        For few images, at most a tenth of a split, so that none of these is a full evaluation. Images are counted, also
+        of what is found in the folder; labels are not looked at.
+
+        Args:
+            assignments: each names a multiplier for every layer.
+            split: the images.
+
+        Raises:
+            UnknownNameError, InvalidInputError: as `evaluate`; nothing was run.
+        """
+        for assignment in assignments:
+            self.check(assignment)
+        measured = measure_divergences(self._simulation, self.baseline, assignments, split)
+        self.run_images += len(split) * (1 + len(measured)) + sum(one.calibration_images for one in measured)
+        return [one.nats for one in measured]
 
     def mark(self, assignment: Assignment, accepted: bool) -> Evaluation:
         """Record whether an assignment was accepted."""

@@ -64,7 +64,7 @@ class Simulation:
         """Return what came out for each assignment, by its key; simulates those that the folder does not have."""
         found, left = {}, {}
         for assignment in assignments:
-            outcome = read_outcome(self._path(assignment, split), len(split))
+            outcome = read_outcome(self.path(assignment, split), len(split))
             if outcome is None:
                 left[assignment.key] = assignment
             else:
@@ -87,7 +87,7 @@ class Simulation:
         found = {}
         for assignment, parts, images in zip(assignments, classes, calibrated, strict=True):
             found[assignment.key] = Outcome(torch.cat(parts).eq(split.labels).numpy(), images)
-            path = self._path(assignment, split)
+            path = self.path(assignment, split)
             if path is not None:
                 write_outcome(path, found[assignment.key])
         return found
@@ -108,7 +108,8 @@ class Simulation:
         tensors = digest_of(calibration.images, *model.state_dict().values())
         return f"{graph}{tensors}{sorted(calibration.encodings.items())}"
 
-    def _path(self, assignment: Assignment, split: Split) -> Path | None:
+    def path(self, assignment: Assignment, split: Split) -> Path | None:
+        """Return the file in which the outcome of an assignment on a split is kept; None without a folder."""
         if self.folder is None:
             return None
         chosen = [(layer, self.multipliers[assignment.multipliers[layer]].id) for layer in self.network.layer_names]

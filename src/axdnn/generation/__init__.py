@@ -2,6 +2,7 @@
 
 from axdnn.generation.agn import agn, matched_choices
 from axdnn.generation.constraints import Constraints, parse_constraints
+from axdnn.generation.divergence_model import DivergenceModel, Pairs
 from axdnn.generation.exhaustive import exhaustive
 from axdnn.generation.generate import generate
 from axdnn.generation.greedy import greedy, noise_greedy
@@ -15,17 +16,19 @@ from axdnn.generation.pods import within_pods
 from axdnn.generation.precision import exact_products, mixed_precision, precision_recipe, uniform_precision
 from axdnn.generation.predictor import LossPredictor
 from axdnn.generation.prepare import SCORE_NAMES, prepare
-from axdnn.generation.problem import Problem, undominated
+from axdnn.generation.problem import Expected, Problem, undominated
 from axdnn.generation.programme import Programme
 from axdnn.generation.random_search import random
 from axdnn.generation.request import STRATEGIES, Request, Strategy
+from axdnn.generation.sensitivity import SensitivityOptions, expect
 from axdnn.generation.taylor import taylor
 from axdnn.generation.uniform import uniform
 
 __all__ = [
-    "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Constraints", "Judge", "LossPredictor", "Neurons", "NsgaOptions",
-    "Objective", "PaperOptions", "Problem", "Programme", "Request", "Strategy", "Verdict", "agn", "exact_products",
-    "exhaustive", "generate", "greedy", "integer", "matched_choices", "mixed_precision", "neurons_of", "noise_greedy",
-    "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe", "prepare", "random", "taylor",
-    "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
+    "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge", "LossPredictor",
+    "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
+    "SensitivityOptions", "Strategy", "Verdict", "agn", "exact_products", "exhaustive", "expect", "generate", "greedy",
+    "integer", "matched_choices", "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper",
+    "parse_constraints", "precision_recipe", "prepare", "random", "taylor", "undominated", "uniform",
+    "uniform_precision", "units_of", "within_pods",
 ]  # fmt: skip

@@ -26,7 +26,9 @@ from axdnn.generation.judge import Judge
 from axdnn.generation.neurons import Neurons, neurons_of
 from axdnn.generation.outcome import assemble, proof_images, prove
 from axdnn.generation.prepare import prepare, score_layers
+from axdnn.generation.problem import Expected, Floats, Ints, Problem
 from axdnn.generation.request import Request
+from axdnn.generation.sensitivity import expect
 from axdnn.hardware import load_accelerator
 from axdnn.importance import channel_conductance
 from axdnn.layers import SHARED_BYTES, Calibration, Recipe
@@ -146,11 +148,24 @@ class _Run:
             self.request.max_accuracy_loss / 100.0, score, self.progress, self.request.objective,
             self.request.constraints, self.request.screened,
         )  # fmt: skip
-        problem = replace(problem, neurons=self._neurons(probe))
+        problem = replace(problem, neurons=self._neurons(probe), expected=self._expected(problem, len(probe)))
         judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)
         with contextlib.suppress(OutOfEvaluationsError):
             self.request.strategist()(judge, np.random.default_rng(self.request.seed))
         return self._result(judge)
+
+    def _expected(self, problem: Problem, most: int) -> Expected | None:
+        """Measure what a few multipliers do in each layer alone, if the strategy predicts losses from that."""
+        options, search = self.request.sensitivity, self.splits["search"]
+        if self.request.strategy != "integer" or options.points == 0 or len(problem.multipliers) < 2:
+            return None
+        images = min(most, options.images)
+        few = Split("sensitivity", search.images[:images], search.labels[:images])
+
+        def measure(choices: Ints) -> Floats:
+            return np.array(self.evaluator.divergences([problem.assignment(choice) for choice in choices], few))
+
+        return expect(problem, measure, options, np.random.default_rng(self.request.seed))
 
     def _neurons(self, images: torch.Tensor) -> Neurons | None:
         """Measure the importance of neurons if the strategy skips any."""

@@ -11,6 +11,7 @@ import torch
 from axdnn.generation.judge import Judge
 from axdnn.generation.precision import PRECISION
 from axdnn.generation.prepare import SLACK
+from axdnn.generation.problem import Expected
 from axdnn.generation.request import Request
 from axdnn.layers import ApproxModel
 from axdnn.records import Accuracy, Assignment, GenerationResult, InfeasibleError, LayerScores, Network
@@ -149,10 +150,28 @@ def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
     )
     return (
         screening,
+        *_checked(judge.problem.expected),
         *(exact_only if request.strategy in PRECISION else ()),
         "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
         "split was used once, for the final figure",
         "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",
+    )
+
+
+def _checked(expected: Expected | None) -> tuple[str, ...]:
+    """Say how far the predictions of single layers were off where they were held against measurements."""
+    if expected is None:
+        return ()
+    factors, held_out = expected.factors, len(expected.found)
+    off = (
+        f"; {held_out} of these were predicted from the others first, and off by a factor of {np.median(factors):.2f} "
+        f"in the median, {factors.max():.2f} at worst"
+        if held_out
+        else ""
+    )
+    return (
+        f"what a multiplier in one layer does to the outputs is inferred from {expected.measured_pairs} measured pairs "
+        f"of layer and multiplier{off}",
     )
 
 

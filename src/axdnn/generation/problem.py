@@ -22,6 +22,30 @@ BEYOND = 1e6
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What multipliers do to the outputs, inferred from pairs of layer and multiplier that were measured.
+
+    Attributes:
+        nats: mean divergence of the outputs when one layer alone uses a multiplier, `(L, M)`; 0 for the exact one.
+        spread: standard deviation of each as a share of it, `(L, M)`.
+        measured_pairs: how many.
+        predicted: nats of the pairs held out, before they were looked at, `(H,)`.
+        found: nats of these pairs as measured, `(H,)`.
+    """
+
+    nats: Floats
+    spread: Floats
+    measured_pairs: int
+    predicted: Floats
+    found: Floats
+
+    @property
+    def factors(self) -> Floats:
+        """By which factor each prediction was off, at least 1, `(H,)`."""
+        return np.exp(np.abs(np.log(self.predicted / self.found)))
+
+
+@dataclass(frozen=True)
 class Problem:
     """Choose a multiplier for each of L layers from M candidates.
 
@@ -38,6 +62,7 @@ class Problem:
         neurons: importance of the neurons of each layer, for strategies that skip some; None if nobody asked.
         constraints: what a choice must keep besides the budget.
         chip: prices of the whole chip, whatever the objective, for the constraints.
+        expected: divergences inferred from measured pairs; None if none were measured.
         members: names of the network's layers behind each of `layers`, where some share their multiplier; empty: each
             stands for itself.
     """
@@ -55,6 +80,7 @@ class Problem:
     constraints: Constraints = NO_CONSTRAINTS
     chip: CostTable | None = None
     members: tuple[tuple[str, ...], ...] = ()
+    expected: Expected | None = None
 
     @property
     def damage(self) -> Floats:

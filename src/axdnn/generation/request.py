@@ -26,6 +26,7 @@ from axdnn.generation.precision import (
 )
 from axdnn.generation.prepare import SCORE_NAMES
 from axdnn.generation.random_search import random
+from axdnn.generation.sensitivity import SensitivityOptions
 from axdnn.generation.taylor import taylor
 from axdnn.generation.uniform import uniform
 from axdnn.hardware import load_accelerator
@@ -65,6 +66,7 @@ class Request:
         paper: options of strategy `paper`.
         constraints: limits and ties that hold for every strategy.
         nsga2: options of strategy `nsga2`.
+        sensitivity: what strategy `integer` measures of single layers before it searches.
     """
 
     max_accuracy_loss: float = 1.0
@@ -80,6 +82,7 @@ class Request:
     paper: PaperOptions = field(default_factory=PaperOptions)
     constraints: Constraints = field(default_factory=Constraints)
     nsga2: NsgaOptions = field(default_factory=NsgaOptions)
+    sensitivity: SensitivityOptions = field(default_factory=SensitivityOptions)
 
     def __post_init__(self) -> None:
         """Check what can be checked before any work."""

@@ -14,6 +14,7 @@ from axdnn.importance.conductance import (
     layer_conductance,
 )
 from axdnn.importance.deeplift import DeepLift, deeplift
+from axdnn.importance.divergence import divergence, log_probabilities
 from axdnn.importance.error_path import ErrorAttributions, ErrorPath, error_attributions
 from axdnn.importance.explain import SCORERS, SCORES, USUAL_SCORES, explain, load_scorer
 from axdnn.importance.fisher import Fisher
@@ -30,6 +31,6 @@ __all__ = [
     "AGGREGATIONS", "PANEL", "SCORERS", "SCORES", "USUAL_SCORES", "Ablation", "Aggregation", "Conductance", "Context",
     "DeepLift", "ErrorAttributions", "ErrorPath", "Fisher", "GradientXActivation", "IntegratedGradients",
     "LearnedNoise", "NoiseRanking", "Scorer", "ablation", "channel_conductance", "conductance",
-    "conductance_of_all_layers", "deeplift", "error_attributions", "explain", "gradient_x_activation",
-    "grouped", "kendall_tau", "layer_conductance", "layer_integrated_gradients", "load_scorer",
+    "conductance_of_all_layers", "deeplift", "divergence", "error_attributions", "explain", "gradient_x_activation",
+    "grouped", "kendall_tau", "layer_conductance", "layer_integrated_gradients", "load_scorer", "log_probabilities",
 ]  # fmt: skip
