@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from axdnn.data import cache_root, load_dataset
-from axdnn.evaluation import Split
-from axdnn.generation import Request, generate
-from axdnn.layers import approximate
+from axdnn.evaluation import CodingBank, Evaluator, Split
+from axdnn.generation import Request, SensitivityOptions, expect, generate, prepare
+from axdnn.hardware import load_accelerator
+from axdnn.layers import Calibration, Recipe, approximate
 from axdnn.methods import splits_of
 from axdnn.models import load_model
+from axdnn.multipliers import load_multiplier, load_set
+from axdnn.quant import capture, fold_batch_norm, network_of
 from axdnn.records import GenerationResult
 from axdnn.testing import counted_images
 
@@ -78,6 +82,35 @@ def test_a_rerun_with_its_cache_simulates_nothing(mnist: Mnist, cache: Path) -> 
     # Left: the check of the capture, the scores, the calibration, the proof, the float network on the test split.
     assert sum(seen) < 0.7 * first.network_images
     assert seen.count(500) == 2
+
+
+def test_held_out_pairs_are_predicted_where_a_local_expansion_is_not(mnist: Mnist, cache: Path) -> None:
+    """Every pair of layer and circuit measured: the inference from four a layer, and a line through the finest one."""
+    model, calibration, splits = mnist
+    circuits = load_set("evoapprox8b")
+    captured = fold_batch_norm(capture(model, calibration))
+    network, exact = network_of(captured, "lenet5"), load_multiplier("exact")
+    bank = CodingBank(Calibration(captured, calibration, Recipe().fit_rows, 0), Recipe(), cache / "codings")
+    chip = load_accelerator("tpu_v4")
+    evaluator = Evaluator(bank, network, {m.name: m for m in (exact, *circuits)}, exact.name, splits, chip)
+    problem = prepare(network, bank, circuits, exact, chip, 0.01, None)
+    few = Split("few", splits["search"].images[:256], splits["search"].labels[:256])
+
+    def measure(choices: np.ndarray) -> np.ndarray:
+        return np.array(evaluator.divergences([problem.assignment(choice) for choice in choices], few))
+
+    every = len(problem.multipliers)
+    expected = expect(problem, measure, SensitivityOptions(held_out=every), np.random.default_rng(0))
+    useful = (problem.noise <= 1.0) & (np.arange(every) != problem.exact)
+    assert expected.measured_pairs == useful.sum() > 60
+    finest = np.argmin(np.where(useful, problem.noise, np.inf), axis=1)
+    rows = np.arange(5)
+    slope = expected.nats[rows, finest] / problem.noise[rows, finest]  # measured, like all of them by now
+    coarse = useful & (problem.noise > 100 * problem.noise[rows, finest][:, None])
+    local = np.exp(np.abs(np.log((slope[:, None] * problem.noise)[coarse] / expected.nats[coarse])))
+    assert np.median(expected.factors) < 1.8
+    assert np.quantile(expected.factors, 0.9) < 4.5
+    assert np.quantile(local, 0.9) > 3 * np.quantile(expected.factors, 0.9)
 
 
 @pytest.mark.slow

@@ -200,7 +200,8 @@ class Evaluator:
         for assignment in assignments:
             self.check(assignment)
         measured = measure_divergences(self._simulation, self.baseline, assignments, split)
-        self.run_images += len(split) * (1 + len(measured)) + sum(one.calibration_images for one in measured)
+        with_exact = [*measured[:1], *measured]  # the exact network is calibrated and run beside them
+        self.run_images += sum(len(split) + one.calibration_images for one in with_exact)
         return [one.nats for one in measured]
 
     def mark(self, assignment: Assignment, accepted: bool) -> Evaluation:

@@ -68,11 +68,11 @@ def _programme(judge: Judge, table: Floats) -> Programme:
 
 
 def _log_chance(judge: Judge, predictor: LossPredictor, choices: list[Ints], limit: float) -> Floats:
-    """Logarithm of the chance that the measured loss stays within the limit."""
+    """Logarithm of the chance that the measured loss stays within the limit, on the search and on the accept split."""
     predicted = np.array([predictor.predict(choice) for choice in choices])
     spread = np.array([predictor.spread(choice) for choice in choices])
     sampled = _width(judge) / Z_95
-    return np.asarray(log_ndtr((limit - predicted) / np.sqrt(spread**2 + sampled**2 + 1e-24)))
+    return 2 * np.asarray(log_ndtr((limit - predicted) / np.sqrt(spread**2 + sampled**2 + 1e-24)))
 
 
 def _width(judge: Judge) -> float:

@@ -35,7 +35,7 @@ class SensitivityOptions:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require_finite("points", self.points, 0)
-        require_finite("held_out", self.held_out, 0.0, 10.0)
+        require_finite("held_out", self.held_out, 0.0)
         require_finite("images", self.images, 1)
 
 
