@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from axdnn.records import Sweep, from_json
+from axdnn.hardware import load_machine
+from axdnn.models import load_model
+from axdnn.multipliers import load_multiplier
+from axdnn.quant import capture, fold_batch_norm, network_of
+from axdnn.records import Assignment, Sweep, from_json
 
 Command = Callable[..., Any]
 
@@ -84,6 +89,24 @@ def test_what_is_explained_is_the_report_of_chips_without_pods(axdnn: Command, n
         **{f"area: {part}": value for part, value in report["area_breakdown_m2"].items()},
         **{f"memory: {part}": value for part, value in report["memory_breakdown_bytes"].items()},
     }
+
+
+def test_a_multiplier_in_the_pods_of_a_system(axdnn: Command) -> None:
+    """It prices the layers on systolic cores, those in memory have none; the explanation is of the same circuit."""
+    asked = ("estimate", "--model", "lenet5", "--accelerator", "npu_cim", "--format", "json")
+    exact, cheap = (json.loads(axdnn(*asked, *more).out) for more in ((), ("--multiplier", "mul8s_1L2N")))
+    network = network_of(fold_batch_norm(capture(load_model("lenet5", "mnist").model, torch.zeros(1, 1, 28, 28))), "lenet5")
+    given = Assignment(multipliers=dict.fromkeys(network.layer_names, "mul8s_1L2N"))
+    report = load_machine("npu_cim").cost(network, given, multipliers={"mul8s_1L2N": load_multiplier("mul8s_1L2N")})
+    assert cheap["energy_j"] == report.energy_j < exact["energy_j"]
+    cores = {layer["layer"]: layer["bound"] for layer in cheap["layers"]}
+    assert set(cores.values()) == {"npu", "cim"}
+    for before, after in zip(exact["layers"], cheap["layers"], strict=True):
+        spent = [layer["energy_j"].get("multiplier", 0.0) for layer in (before, after)]
+        assert spent[1] < spent[0] if after["bound"] == "npu" else spent == [0.0, 0.0]
+    told = json.loads(axdnn(*asked, "--multiplier", "mul8s_1L2N", "--explain", "conv2").out)
+    (layer,) = (x for x in cheap["layers"] if x["layer"] == "conv2")
+    assert {p["name"]: p["value"] for p in told} == {**layer["energy_j"], "latency": layer["latency_s"]}
 
 
 @pytest.mark.parametrize("name", ["isaac", "neurram", "sram_cim", "npu_cim", "eyeriss_like", "tpu_v3"])

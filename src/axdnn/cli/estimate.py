@@ -84,6 +84,7 @@ def estimate(
     With --gemm-csv or --topology-csv: cycles, buffer and DRAM words of one systolic array, by layer.
     """
     from axdnn.hardware import Accelerator, ArrayBank, at_voltage, load_machine
+    from axdnn.hardware.systems import SystemChip
     from axdnn.multipliers import load_multiplier
     from axdnn.records import (
         Assignment,
@@ -149,6 +150,9 @@ def estimate(
         if isinstance(chip, ArrayBank):
             _without(of_pods, f"--accelerator {chip.name}, which is a bank of arrays")
             chip = chip.replace(delay_limits_clock=True) if delay_limits_clock else chip
+        elif isinstance(chip, SystemChip) and any(isinstance(core, Accelerator) for core in chip.cores.values()):
+            of_pods |= {"--delay-limits-clock": delay_limits_clock or None}
+            _without(of_pods, f"--accelerator {chip.name}, which is a system")
         else:
             of_pods |= {"--multiplier": multiplier, "--assignment": assignment,
                         "--delay-limits-clock": delay_limits_clock or None}  # fmt: skip
@@ -188,19 +192,19 @@ def estimate(
         assert isinstance(chip, Accelerator)
         sweep_estimate(network, chip, wired[name], sweep, batch, output, format)
         return
-    # a bank without --multiplier and --assignment picks its own exact one
-    on_bank = chosen if multiplier is not None or found is not None else None
+    # a bank without --multiplier and --assignment picks its own exact one, other machines price the exact circuit
+    on_machine = chosen if multiplier is not None or found is not None else None
     if isinstance(chip, ArrayBank):
         wired |= bank_multipliers(chip)
     if explain is not None and isinstance(chip, ArrayBank):
-        explain_on_bank(network, on_bank, chip, explain, wired, batch, format)
+        explain_on_bank(network, on_machine, chip, explain, wired, batch, format)
         return
     if explain is not None:
         explain_estimate(network, chosen, chip, explain, wired, reading or "buildable", batch, format,
                          delay_limits_clock)  # fmt: skip
         return
     if not isinstance(chip, Accelerator):
-        priced = chip.cost(network, on_bank, multipliers=wired, batch=batch)
+        priced = chip.cost(network, on_machine, multipliers=wired, batch=batch)
         assert isinstance(priced, CostReport)
         report = priced
     elif cost_model == "streaming":
