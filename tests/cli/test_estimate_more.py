@@ -95,7 +95,9 @@ def test_a_multiplier_in_the_pods_of_a_system(axdnn: Command) -> None:
     """It prices the layers on systolic cores, those in memory have none; the explanation is of the same circuit."""
     asked = ("estimate", "--model", "lenet5", "--accelerator", "npu_cim", "--format", "json")
     exact, cheap = (json.loads(axdnn(*asked, *more).out) for more in ((), ("--multiplier", "mul8s_1L2N")))
-    network = network_of(fold_batch_norm(capture(load_model("lenet5", "mnist").model, torch.zeros(1, 1, 28, 28))), "lenet5")
+    network = network_of(
+        fold_batch_norm(capture(load_model("lenet5", "mnist").model, torch.zeros(1, 1, 28, 28))), "lenet5"
+    )
     given = Assignment(multipliers=dict.fromkeys(network.layer_names, "mul8s_1L2N"))
     report = load_machine("npu_cim").cost(network, given, multipliers={"mul8s_1L2N": load_multiplier("mul8s_1L2N")})
     assert cheap["energy_j"] == report.energy_j < exact["energy_j"]

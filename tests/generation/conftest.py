@@ -200,26 +200,34 @@ class Small(nn.Module):
         return self.fc2(torch.relu(self.fc1(y)))
 
 
+def masked(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images of four masks in noise, and which."""
+    masks = (torch.rand(4, 1, 6, 6, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    labels = torch.randint(4, (count,), generator=generator)
+    noise = torch.rand(count, 1, 6, 6, generator=generator)
+    return (0.3 * masks[labels] + 0.7 * noise).clamp(0, 1), labels
+
+
 @pytest.fixture(scope="session")
 def small() -> tuple[nn.Module, torch.Tensor, dict[str, Split]]:
     """A network trained for a moment to tell four masks apart, calibration images, splits of 400."""
     generator = torch.Generator().manual_seed(0)
-    masks = (torch.rand(4, 1, 6, 6, generator=generator) < 0.5).float()
-
-    def draw(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        labels = torch.randint(4, (count,), generator=generator)
-        noise = torch.rand(count, 1, 6, 6, generator=generator)
-        return (0.3 * masks[labels] + 0.7 * noise).clamp(0, 1), labels
-
+    torch.rand(4, 1, 6, 6, generator=generator)  # the masks
     torch.manual_seed(0)
-    net, (x, y) = Small(), draw(1000)
+    net, (x, y) = Small(), masked(1000, generator)
     optimiser = torch.optim.Adam(net.parameters(), lr=0.02)
     for _ in range(60):
         optimiser.zero_grad()
         nn.functional.cross_entropy(net(x), y).backward()
         optimiser.step()
-    splits = {name: Split(name, *draw(400)) for name in ("search", "accept", "test")}
-    return net.eval(), draw(64)[0], splits
+    splits = {name: Split(name, *masked(400, generator)) for name in ("search", "accept", "test")}
+    return net.eval(), masked(64, generator)[0], splits
+
+
+@pytest.fixture(scope="session")
+def small_train() -> Split:
+    """More images of the same masks, to train on."""
+    return Split("fit", *masked(1200, torch.Generator().manual_seed(77)))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from axdnn.generation.agn import agn, matched_choices
 from axdnn.generation.constraints import Constraints, parse_constraints
 from axdnn.generation.divergence_model import DivergenceModel, Pairs
 from axdnn.generation.exhaustive import exhaustive
-from axdnn.generation.generate import generate
+from axdnn.generation.generate import Run, generate
 from axdnn.generation.greedy import greedy, noise_greedy
 from axdnn.generation.integer import integer
 from axdnn.generation.judge import Judge, Verdict
@@ -22,13 +22,14 @@ from axdnn.generation.random_search import random
 from axdnn.generation.request import STRATEGIES, Request, Strategy
 from axdnn.generation.sensitivity import SensitivityOptions, expect
 from axdnn.generation.taylor import taylor
+from axdnn.generation.tuning import Trained, TuningOptions, TuningResult, tune
 from axdnn.generation.uniform import uniform
 
 __all__ = [
     "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge", "LossPredictor",
-    "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
-    "SensitivityOptions", "Strategy", "Verdict", "agn", "exact_products", "exhaustive", "expect", "generate", "greedy",
-    "integer", "matched_choices", "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper",
-    "parse_constraints", "precision_recipe", "prepare", "random", "taylor", "undominated", "uniform",
-    "uniform_precision", "units_of", "within_pods",
+    "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request", "Run",
+    "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn", "exact_products",
+    "exhaustive", "expect", "generate", "greedy", "integer", "matched_choices", "mixed_precision", "neurons_of",
+    "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe", "prepare", "random",
+    "taylor", "tune", "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
 ]  # fmt: skip

@@ -82,14 +82,14 @@ def generate(
         UnsupportedOperatorError: the model cannot be captured.
         InvalidInputError: unusable calibration data or request.
     """
-    return _Run(
+    return Run(
         model,
         calibration,
         splits,
         request,
         name,
         data,
-        dict(provenance or {}),
+        provenance,
         cache,
         codings,
         progress,
@@ -98,15 +98,18 @@ def generate(
     ).run()
 
 
-class _Run:
+class Run:
+    """A generation of one network: fitted, searched, proved and put together; see `generate` for the arguments."""
+
     def __init__(
-        self, model: nn.Module, calibration: torch.Tensor, splits: Mapping[str, Split], request: Request, name: str,
-        data: str, provenance: dict[str, str], cache: Path | None, codings: Path | None,
-        progress: Progress | None, checkpoint: Callable[[Study, Evaluation | None], None] | None, shared_bytes: int,
+        self, model: nn.Module, calibration: torch.Tensor, splits: Mapping[str, Split], request: Request,
+        name: str = "", data: str = "", provenance: Mapping[str, str] | None = None, cache: Path | None = None,
+        codings: Path | None = None, progress: Progress | None = None,
+        checkpoint: Callable[[Study, Evaluation | None], None] | None = None, shared_bytes: int = SHARED_BYTES,
     ) -> None:  # fmt: skip
         self.began = time.monotonic()
         self.splits, self.request = dict(splits), request
-        self.name, self.data, self.provenance = name or type(model).__name__, data, provenance
+        self.name, self.data, self.provenance = name or type(model).__name__, data, dict(provenance or {})
         self.progress, self.checkpoint = progress, checkpoint
         self.captured = fold_batch_norm(capture(model, calibration))
         if len(self.captured.input_shapes) > 1 or len(self.captured.outputs) > 1:
@@ -136,6 +139,11 @@ class _Run:
         self.other_images = 0  # of the importance of neurons, the proof and the float network
 
     def run(self) -> GenerationResult:
+        """Search, prove the choice and use the test split once."""
+        return self._result(self.search())
+
+    def search(self) -> Judge:
+        """Score, prepare and let the strategy try choices; the test split is not touched."""
         search = self.splits["search"]
         probe = search.images[: max(1, int(FULL_SHARE * len(search)))]
         recipe = self.bank.recipe
@@ -152,7 +160,7 @@ class _Run:
         judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)
         with contextlib.suppress(OutOfEvaluationsError):
             self.request.strategist()(judge, np.random.default_rng(self.request.seed))
-        return self._result(judge)
+        return judge
 
     def _expected(self, problem: Problem, most: int) -> Expected | None:
         """Measure what a few multipliers do in each layer alone, if the strategy predicts losses from that."""

@@ -36,6 +36,16 @@ def integer(judge: Judge, rng: np.random.Generator) -> None:
         predictor.learn(choice, _lesson(judge, verdict), _width(judge) / Z_95)
 
 
+def learned(judge: Judge) -> LossPredictor:
+    """Return the prediction after all that a judge has seen of choices without skipped neurons."""
+    predictor = LossPredictor(judge.problem)
+    for key, verdict in judge.tried.items():
+        choice = np.array(key, dtype=np.int64)
+        if (choice != judge.problem.baseline).any():
+            predictor.learn(choice, _lesson(judge, verdict), _width(judge) / Z_95)
+    return predictor
+
+
 def _propose(judge: Judge, predictor: LossPredictor) -> Ints | None:
     """Return the choice of largest expected saving, or None if nothing is worth a try."""
     problem, limit = judge.problem, _limit(judge)
