@@ -6,8 +6,8 @@
 All rows minimise the energy of the multipliers on the splits of `networks.py`. Rows of one cap may be
 compared; those with another cap or other circuits say so by name. The gap is how many times less multiplier energy
 a row needs than the best row of exact products of fewer bits (`uniform_precision`, `mixed_precision`, and the integer
-programme on the same exact circuits, all at the small cap); below 1 the row needs more. The test images decide nothing:
-every row reads them once, after its choice is made.
+programme on the same exact circuits with either weight codes, all at the small cap); below 1 the row needs more. The
+test images decide nothing: every row reads them once, after its choice is made.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from axdnn.records import save_record, write_atomic
 
 RESULTS = Path(__file__).parent / "results"
 FOUR = "mul8s_1KV6,mul8u_R36,mul8u_13QR,mul8u_17MN"
-EXACT_ONLY = ("uniform_precision", "mixed_precision", "integer, exact products")
+EXACT_ONLY = (
+    "uniform_precision", "mixed_precision", "integer, exact products", "integer, exact products, joint codes"
+)  # fmt: skip
 ALWANN = Recipe(weight_codes="alwann")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import baseline_tables
 import hardware_tables
 import recovery_tables
+import results_tables
 import score_tables
 import simulation_tables
 import xai_gen_tables
@@ -41,6 +42,7 @@ PAGES = (
     "docs/simulation.md",
     "docs/recovery.md",
     "docs/baselines.md",
+    "docs/results.md",
 )
 
 
@@ -167,7 +169,7 @@ def accelerators() -> str:
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
           "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **score_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
-          **baseline_tables.BLOCKS, "recovery": recovery_tables.recovery}  # fmt: skip
+          **baseline_tables.BLOCKS, **results_tables.BLOCKS, "recovery": recovery_tables.recovery}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

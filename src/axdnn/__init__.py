@@ -22,6 +22,8 @@ _LATE = {
     "approximate": "axdnn.layers",
     "explain": "axdnn.importance",
     "generate": "axdnn.generation",
+    "generate_front": "axdnn.generation",
+    "tune": "axdnn.generation",
 }
 
 __all__ = ["__version__", *sorted(_LATE)]

@@ -4,6 +4,7 @@ from axdnn.generation.agn import agn, matched_choices
 from axdnn.generation.constraints import Constraints, parse_constraints
 from axdnn.generation.divergence_model import DivergenceModel, Pairs
 from axdnn.generation.exhaustive import exhaustive
+from axdnn.generation.front import generate_front
 from axdnn.generation.generate import Run, generate
 from axdnn.generation.greedy import greedy, noise_greedy
 from axdnn.generation.integer import integer
@@ -29,7 +30,7 @@ __all__ = [
     "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge", "LossPredictor",
     "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request", "Run",
     "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn", "exact_products",
-    "exhaustive", "expect", "generate", "greedy", "integer", "matched_choices", "mixed_precision", "neurons_of",
-    "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe", "prepare", "random",
-    "taylor", "tune", "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
+    "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices", "mixed_precision",
+    "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe",
+    "prepare", "random", "taylor", "tune", "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
 ]  # fmt: skip

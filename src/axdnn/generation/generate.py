@@ -140,10 +140,24 @@ class Run:
 
     def run(self) -> GenerationResult:
         """Search, prove the choice and use the test split once."""
-        return self._result(self.search())
+        return self.result(self.search())
 
     def search(self) -> Judge:
         """Score, prepare and let the strategy try choices; the test split is not touched."""
+        return self.attempt(self.problem())
+
+    def attempt(self, problem: Problem, known: Judge | None = None) -> Judge:
+        """Let the strategy try choices under the budget of a problem, with what a judge before this one has seen."""
+        request = self.request
+        judge = Judge(problem, self.evaluator, request.strategy, self._better, request.accept_tries)
+        with contextlib.suppress(OutOfEvaluationsError):
+            if known is not None:
+                judge.inherit(known)
+            request.strategist()(judge, np.random.default_rng(request.seed))
+        return judge
+
+    def problem(self) -> Problem:
+        """Score the layers, fit and price the candidates, measure single layers if the strategy asks for it."""
         search = self.splits["search"]
         probe = search.images[: max(1, int(FULL_SHARE * len(search)))]
         recipe = self.bank.recipe
@@ -156,11 +170,7 @@ class Run:
             self.request.max_accuracy_loss / 100.0, score, self.progress, self.request.objective,
             self.request.constraints, self.request.screened,
         )  # fmt: skip
-        problem = replace(problem, neurons=self._neurons(probe), expected=self._expected(problem, len(probe)))
-        judge = Judge(problem, self.evaluator, self.request.strategy, self._better, self.request.accept_tries)
-        with contextlib.suppress(OutOfEvaluationsError):
-            self.request.strategist()(judge, np.random.default_rng(self.request.seed))
-        return judge
+        return replace(problem, neurons=self._neurons(probe), expected=self._expected(problem, len(probe)))
 
     def _expected(self, problem: Problem, most: int) -> Expected | None:
         """Measure what a few multipliers do in each layer alone, if the strategy predicts losses from that."""
@@ -210,7 +220,7 @@ class Run:
     def _network_images(self) -> int:
         return self.evaluator.network_images + sum(s.network_images for s in self.scores) + self.other_images
 
-    def _result(self, judge: Judge) -> GenerationResult:
+    def result(self, judge: Judge) -> GenerationResult:
         """Prove the choice, use the test split once, and put together what came out."""
         evaluator, test, assignment = self.evaluator, self.splits["test"], judge.best_assignment
         images = proof_images(self.splits["search"].images, self.network)

@@ -27,7 +27,7 @@ def integer(judge: Judge, rng: np.random.Generator) -> None:
     underrates. Each verdict corrects the prediction and how far it is trusted. Ends when nothing cheaper is left, when
     even the safest is hopeless, or with the evaluations.
     """
-    predictor = LossPredictor(judge.problem)
+    predictor = learned(judge)
     while judge.left >= 2:  # a choice needs two evaluations to be accepted
         choice = _propose(judge, predictor)
         if choice is None:

@@ -78,10 +78,35 @@ class Judge:
         self.best = self.problem.baseline
         self.best_energy_j = self.problem.start_energy_j
         exact = self.problem.assignment(self.best)
-        self.evaluator.evaluate(exact, "search", 0.0, self.strategy)
-        self.evaluator.evaluate(exact, "accept")
+        if exact.key not in self.evaluator.history:  # a judge before this one had it evaluated
+            self.evaluator.evaluate(exact, "search", 0.0, self.strategy)
+            self.evaluator.evaluate(exact, "accept")
         self.evaluator.mark(exact, True)
         self.tried[_key(self.best)] = Verdict(0.0, 0.0, True)
+
+    def inherit(self, other: Judge) -> None:
+        """Take over what another judge has seen of the same choices with the same evaluator, under another budget.
+
+        Nothing of it is measured again. Choices whose bound on the accept split is known are accepted or not by that;
+        of those that the search split allows only now, the cheapest are sent to the accept split until one is accepted.
+
+        Raises:
+            OutOfEvaluationsError: the cap is reached; what was known is taken over all the same.
+        """
+        for key, seen in other.tried.items():
+            choice, assignment = np.array(key, dtype=np.int64), self.problem.assignment(np.array(key))
+            if key == _key(self.problem.baseline):
+                continue
+            bound = self.evaluator.loss_bound(assignment, "accept", self.accept_z) if seen.sent else inf
+            accepted = max(bound, seen.bound) <= self.problem.budget
+            self.tried[key] = Verdict(seen.loss, seen.bound, accepted, seen.sent)
+            self.evaluator.mark(assignment, accepted)
+            if accepted and self.cheaper(choice):
+                self.best, self.best_energy_j = choice, self.energy_j(choice)
+        self.accept_sent = other.accept_sent
+        for choice in self.waiting():
+            if self.confirm(choice).accepted:
+                break
 
     @property
     def left(self) -> int:

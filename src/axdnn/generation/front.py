@@ -1,0 +1,60 @@
+"""The whole front of accuracy and energy: one budget after another, what was measured for one serves the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from axdnn.evaluation import Split
+from axdnn.generation.generate import Run
+from axdnn.generation.request import Request
+from axdnn.records import GenerationResult, InvalidInputError
+
+
+def generate_front(
+    model: nn.Module,
+    calibration: torch.Tensor,
+    splits: Mapping[str, Split],
+    request: Request,
+    budgets: Sequence[float],
+    **options: Any,
+) -> tuple[GenerationResult, ...]:
+    """Generate at several budgets with shared evaluations (epsilon-constraint method: energy least, loss limited).
+
+    Scores, codings and measurements of single layers are made once. Budgets are taken from the smallest on; each search
+    begins with everything that those before it measured, and never measures a choice again. What a smaller budget
+    accepted a larger one accepts too, so that energy never rises with the budget.
+
+    Args:
+        model: trained network.
+        calibration: images `(n, ...)`.
+        splits: as for `generate`; the test split is used once a budget, after its choice.
+        request: `evaluations` is the cap of each budget; what one leaves over goes to the next. Its
+            `max_accuracy_loss` is not looked at.
+        budgets: largest accuracy losses, percentage points; at least one, no two alike.
+        options: the others of `generate`.
+
+    Returns:
+        A result a budget, smallest budget first. Evaluations, images and seconds are counted from the start, those of
+        smaller budgets included.
+
+    Raises:
+        InvalidInputError: no budgets, two alike, or one that is not between 0 and 100; strategy `paper`, whose walk
+            does not go on from another one.
+    """
+    if not budgets or len(set(budgets)) < len(budgets):
+        raise InvalidInputError(f"budgets must be at least one and differ, but got {list(budgets)}")
+    if request.strategy == "paper":
+        raise InvalidInputError("strategy `paper` walks each budget anew: call `generate` for each")
+    asked = [replace(request, max_accuracy_loss=budget) for budget in sorted(budgets)]  # all are checked first
+    run, judge = Run(model, calibration, splits, asked[0], **options), None
+    problem, results = run.problem(), []
+    for i, one in enumerate(asked, start=1):
+        run.request, run.evaluator.cap = one, i * request.evaluations
+        judge = run.attempt(replace(problem, budget=one.max_accuracy_loss / 100.0), judge)
+        results.append(run.result(judge))
+    return tuple(results)
