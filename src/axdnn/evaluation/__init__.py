@@ -3,6 +3,7 @@
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.evaluator import FULL_SHARE, Evaluator, OutOfEvaluationsError
+from axdnn.evaluation.memory import give_back
 from axdnn.evaluation.rows import RowMapping
 from axdnn.evaluation.simulation import predictions
 from axdnn.evaluation.skipping import Skipping
@@ -11,5 +12,5 @@ from axdnn.layers import BATCH, digest_of
 
 __all__ = [
     "BATCH", "FULL_SHARE", "Z_95", "CodingBank", "Evaluator", "OutOfEvaluationsError", "RowMapping", "Skipping",
-    "Split", "digest_of", "paired_loss_bound", "predictions",
+    "Split", "digest_of", "give_back", "paired_loss_bound", "predictions",
 ]  # fmt: skip

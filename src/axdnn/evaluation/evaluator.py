@@ -12,6 +12,7 @@ import numpy.typing as npt
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.divergences import measure_divergences
+from axdnn.evaluation.memory import give_back
 from axdnn.evaluation.simulation import Progress, Simulation
 from axdnn.evaluation.splits import Split
 from axdnn.hardware import Accelerator, estimate, paper_literal, thinned
@@ -200,6 +201,7 @@ class Evaluator:
         for assignment in assignments:
             self.check(assignment)
         measured = measure_divergences(self._simulation, self.baseline, assignments, split)
+        give_back()
         with_exact = [*measured[:1], *measured]  # the exact network is calibrated and run beside them
         self.run_images += sum(len(split) + one.calibration_images for one in with_exact)
         return [one.nats for one in measured]
@@ -234,6 +236,8 @@ class Evaluator:
         for key, outcome in self._simulation.outcomes(new, split).items():
             self.run_images += len(split) + outcome.calibration_images
             self._correct[key, split.digest] = outcome.correct
+        if new:
+            give_back()
 
     def check(self, assignment: Assignment) -> None:
         """Refuse an assignment that is not one of this network.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from axdnn.evaluation import CodingBank
+from axdnn.evaluation import CodingBank, give_back
 from axdnn.generation.constraints import Constraints
 from axdnn.generation.objective import Objective, objective_table
 from axdnn.generation.problem import NO_CONSTRAINTS, Floats, Problem, undominated
@@ -143,6 +143,7 @@ def _noise(
     for j, m in enumerate(candidates):
         for i, layer in enumerate(network.layer_names):
             noise[i, j] = measure(layer, m)
+        give_back()
         if progress is not None:
             progress(f"{message} multipliers", j + 1, len(candidates))
     return noise
