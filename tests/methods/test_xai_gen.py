@@ -14,7 +14,7 @@ from axdnn.data import Dataset
 from axdnn.generation import PaperOptions, Request
 from axdnn.methods import splits_of, xai_gen
 from axdnn.methods.run_folder import RunFolder
-from axdnn.methods.xai_gen import CALIBRATION_IMAGES, _settings
+from axdnn.methods.xai_gen import CALIBRATION_IMAGES, settings_of
 from axdnn.multipliers import load_multiplier
 from axdnn.records import CheckpointError, InvalidInputError, OutputFolderError, UnknownNameError
 
@@ -85,14 +85,14 @@ def test_a_run_folder_needs_names(tmp_path: Path) -> None:
 
 
 def test_settings_change_with_everything_that_changes_the_result(tmp_path: Path) -> None:
-    base = _settings("lenet5", "mnist", Request(), None)
+    base = settings_of("lenet5", "mnist", Request(), None)
     assert all(isinstance(value, str) for value in base.values())
     changes = ("max_accuracy_loss", 2.0), ("multipliers", "exact"), ("accelerator", "edge_16x16"), ("seed", 1)
     changes += ("strategy", "greedy"), ("score", "none"), ("evaluations", 5), ("objective", "multiplier")
     for key, value in changes:
-        changed = _settings("lenet5", "mnist", Request(**{key: value}), None)
+        changed = settings_of("lenet5", "mnist", Request(**{key: value}), None)
         assert {k for k in base if base[k] != changed[k]} == {key}
-    assert _settings("lenet5", "mnist", Request(max_accuracy_loss=1), None) == base
+    assert settings_of("lenet5", "mnist", Request(max_accuracy_loss=1), None) == base
 
 
 def test_an_accelerator_file_is_known_by_its_content(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_accelerator_file_is_known_by_its_content(tmp_path: Path) -> None:
     one, same, other = (tmp_path / name for name in ("one.yaml", "same.yaml", "other.yaml"))
     for path, text in ((one, shipped), (same, shipped), (other, shipped + "# changed")):
         path.write_text(text, encoding="utf-8")
-    keys = [_settings("lenet5", "mnist", Request(accelerator=str(path)), None) for path in (one, same, other)]
+    keys = [settings_of("lenet5", "mnist", Request(accelerator=str(path)), None) for path in (one, same, other)]
     assert keys[0] == keys[1] != keys[2]
     assert keys[0]["accelerator"].startswith("edge_16x16 sha256:")
 
@@ -109,38 +109,38 @@ def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     one, same, other = (tmp_path / name for name in ("one", "same", "other"))
     for path, content in ((one, b"1"), (same, b"1"), (other, b"2")):
         path.write_bytes(content)
-    keys = [_settings("lenet5", "mnist", Request(), path) for path in (one, same, other)]
+    keys = [settings_of("lenet5", "mnist", Request(), path) for path in (one, same, other)]
     assert keys[0] == keys[1] != keys[2]
     with pytest.raises(CheckpointError, match="absent"):
-        _settings("lenet5", "mnist", Request(), tmp_path / "absent")
+        settings_of("lenet5", "mnist", Request(), tmp_path / "absent")
 
 
 def test_a_users_model_is_known_by_its_text_its_file_and_its_input(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text("def net(): ...")
     spec, request = f"{file}:net", Request()
-    base = _settings(spec, "mnist", request, None)
+    base = settings_of(spec, "mnist", request, None)
     assert base["model"].startswith(f"{spec} sha256:")
     others = [
-        _settings(f"{file}:other", "mnist", request, None),
-        _settings(spec, "mnist", request, None, mean=(0.5,)),
-        _settings(spec, "mnist", request, None, mean=(0.5, 0.5)),
-        _settings(spec, "mnist", request, None, std=(0.5,)),
-        *(_settings(spec, "mnist", request, None, images={name: 100}) for name in ("search", "accept", "test")),
+        settings_of(f"{file}:other", "mnist", request, None),
+        settings_of(spec, "mnist", request, None, mean=(0.5,)),
+        settings_of(spec, "mnist", request, None, mean=(0.5, 0.5)),
+        settings_of(spec, "mnist", request, None, std=(0.5,)),
+        *(settings_of(spec, "mnist", request, None, images={name: 100}) for name in ("search", "accept", "test")),
     ]
     file.write_text("def net(): pass")
-    others.append(_settings(spec, "mnist", request, None))
+    others.append(settings_of(spec, "mnist", request, None))
     assert len({str(sorted(settings.items())) for settings in [base, *others]}) == 1 + len(others)
-    assert _settings("lenet5", "mnist", request, None)["model"] == "lenet5"
+    assert settings_of("lenet5", "mnist", request, None)["model"] == "lenet5"
     with pytest.raises(InvalidInputError, match="absent"):
-        _settings(f"{tmp_path / 'absent.py'}:net", "mnist", request, None)
+        settings_of(f"{tmp_path / 'absent.py'}:net", "mnist", request, None)
 
 
 def test_options_of_the_paper_are_another_run(tmp_path: Path) -> None:
     """Equal options are one text, whatever kind of number they were given as; any other option is another run."""
 
     def settings(**options: Any) -> dict[str, str]:
-        return _settings("lenet5", "mnist", Request(strategy="paper", paper=PaperOptions(**options)), None)
+        return settings_of("lenet5", "mnist", Request(strategy="paper", paper=PaperOptions(**options)), None)
 
     base = settings(skip=0.5, threshold=1.0)
     same = [{"skip": np.float64(0.5)}, {"skip": 0.5, "threshold": 1}, {"step": 0.05, "skip": 0.5}]
@@ -162,7 +162,7 @@ def test_options_of_the_paper_are_another_run(tmp_path: Path) -> None:
 
 
 def test_settings_hold_every_field_of_the_request() -> None:
-    base = _settings("lenet5", "mnist", Request(), None)
+    base = settings_of("lenet5", "mnist", Request(), None)
     assert {field.name for field in dataclasses.fields(Request)} <= set(base)
     assert base["axdnn"] == axdnn.__version__
-    assert _settings("lenet5", "mnist", Request(accept_tries=3), None) != base
+    assert settings_of("lenet5", "mnist", Request(accept_tries=3), None) != base

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 import typer
 
-from axdnn.cli.console import Format, progress, show_table
+from axdnn.cli.console import Format, parts_of, progress, show_table
 from axdnn.cli.generate import CONSTRAINT_HELP, MULTIPLIERS_HELP, OBJECTIVE_HELP, STRATEGY_HELP
 from axdnn.cli.model_options import DATA_HELP, MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, split_limits
-
-Part = TypeVar("Part", str, int, float)
 
 
 def compare(
@@ -51,23 +48,11 @@ def compare(
     )  # fmt: skip
     with progress(quiet) as show:
         found = run_all(
-            model, data, request, out, strategies=_parts("--strategies", strategies, str),
-            losses=_parts("--max-accuracy-loss", max_accuracy_loss, float), seeds=_parts("--seeds", seeds, int),
+            model, data, request, out, strategies=parts_of("--strategies", strategies, str),
+            losses=parts_of("--max-accuracy-loss", max_accuracy_loss, float), seeds=parts_of("--seeds", seeds, int),
             weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std), progress=show,
             images=split_limits(search=search_images, accept=accept_images, test=test_images),
         )  # fmt: skip
     show_table(comparison_table(found.results), format)
     if format is Format.table:
         typer.echo(f"comparison: {found.files[0]}")
-
-
-def _parts(option: str, text: str, kind: type[Part]) -> list[Part]:
-    """Split at commas and convert."""
-    from axdnn.records import InvalidInputError
-
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return [kind(part) for part in parts]
-    except ValueError:
-        what = {"float": "numbers", "int": "whole numbers"}[kind.__name__]
-        raise InvalidInputError(f"{option} must be {what} with commas, but got {text!r}") from None

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from axdnn.report import Column, Table
 
 Progress = Callable[[str, int, int], None]
 PLAIN_EVERY_S = 5.0
+Part = TypeVar("Part", str, int, float)
 
 
 class Format(enum.StrEnum):
@@ -177,3 +178,19 @@ def write_bytes(path: Path, data: bytes, quiet: bool = False) -> None:
     write_atomic(path, data)
     if not quiet:
         print(f"wrote {path}", file=sys.stderr)
+
+
+def parts_of(option: str, text: str, kind: type[Part]) -> list[Part]:
+    """Split the text of an option at commas and convert.
+
+    Raises:
+        InvalidInputError: a part is not of that kind.
+    """
+    from axdnn.records import InvalidInputError
+
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return [kind(part) for part in parts]
+    except ValueError:
+        what = {"float": "numbers", "int": "whole numbers"}[kind.__name__]
+        raise InvalidInputError(f"{option} must be {what} with commas, but got {text!r}") from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from axdnn.cli.console import Format, progress, require_seed
+from axdnn.cli.console import Format, parts_of, progress, require_seed, show_table
 from axdnn.cli.model_options import (
     DATA_HELP,
     MEAN_HELP,
@@ -20,6 +21,9 @@ from axdnn.cli.model_options import (
 )
 from axdnn.cli.paper_options import PAPER_HELP, paper_options
 
+if TYPE_CHECKING:
+    from axdnn.generation import Request
+
 MULTIPLIERS_HELP = (
     "evoapprox8b, -signed, -unsigned, xai-gen, or names with commas: circuits, families (drum:k=4), files (mine.axmul)."
 )
@@ -27,6 +31,7 @@ STRATEGY_HELP = (
     "integer, paper (Algorithm 1 of XAI-Gen), greedy, noise_greedy, uniform, random, nsga2, agn (tolerated noise), "
     "taylor; uniform_precision, mixed_precision (exact products of fewer bits); exhaustive (all choices, where few)."
 )
+FRONT_HELP = "Several budgets with shared evaluations: a folder for each in --out, and a page that compares them."
 OBJECTIVE_HELP = "Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations)."
 CONSTRAINT_HELP = (
     "Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, memory=8MB, "
@@ -41,6 +46,7 @@ def generate(
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
     multipliers: str = typer.Option("evoapprox8b", help=MULTIPLIERS_HELP),
     max_accuracy_loss: float = typer.Option(1.0, help="Percentage points below the exact int8 network."),
+    front: str | None = typer.Option(None, metavar="0.5,1,2", help=FRONT_HELP),
     strategy: str = typer.Option("integer", help=STRATEGY_HELP),
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
@@ -73,12 +79,16 @@ def generate(
         objective=objective,  # type: ignore[arg-type]
         constraints=parse_constraints(constraint or []),
     )  # fmt: skip
+    options = {
+        "weights": weights, "mean": numbers("--mean", mean), "std": numbers("--std", std),
+        "images": split_limits(search=search_images, accept=accept_images, test=test_images),
+    }  # fmt: skip
+    if front is not None:
+        _front(model, data, request, out, front, format, quiet, options)
+        return
     try:
         with progress(quiet) as show:
-            outcome = xai_gen(
-                model, data, request, out, weights=weights, mean=numbers("--mean", mean), std=numbers("--std", std),
-                images=split_limits(search=search_images, accept=accept_images, test=test_images), progress=show,
-            )  # fmt: skip
+            outcome = xai_gen(model, data, request, out, progress=show, **options)  # type: ignore[arg-type]
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; {_kept(out)}") from None
     if outcome.resumed:
@@ -89,6 +99,23 @@ def generate(
     print_summary(outcome.result)
     typer.echo(f"result: {out / 'result.json'}")
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def _front(
+    model: str, data: str, request: Request, out: Path, text: str, format: Format, quiet: bool,
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    """Generate at all budgets and print a table of them."""
+    from axdnn.methods import xai_gen_front
+    from axdnn.report import comparison_table
+
+    with progress(quiet) as show:
+        found = xai_gen_front(model, data, request, out, parts_of("--front", text, float), progress=show, **options)
+    if found.resumed:
+        typer.echo(f"{out} was finished already: showing its results", err=True)
+    show_table(comparison_table(found.results), format)
+    if format is Format.table:
+        typer.echo(f"comparison: {found.files[0]}")
 
 
 def _kept(out: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,8 @@ def generate_front(
     splits: Mapping[str, Split],
     request: Request,
     budgets: Sequence[float],
+    *,
+    finished: Callable[[GenerationResult], None] | None = None,
     **options: Any,
 ) -> tuple[GenerationResult, ...]:
     """Generate at several budgets with shared evaluations (epsilon-constraint method: energy least, loss limited).
@@ -36,6 +38,7 @@ def generate_front(
         request: `evaluations` is the cap of each budget; what one leaves over goes to the next. Its
             `max_accuracy_loss` is not looked at.
         budgets: largest accuracy losses, percentage points; at least one, no two alike.
+        finished: called with each result as soon as it is there.
         options: the others of `generate`.
 
     Returns:
@@ -57,4 +60,6 @@ def generate_front(
         run.request, run.evaluator.cap = one, i * request.evaluations
         judge = run.attempt(replace(problem, budget=one.max_accuracy_loss / 100.0), judge)
         results.append(run.result(judge))
+        if finished is not None:
+            finished(results[-1])
     return tuple(results)

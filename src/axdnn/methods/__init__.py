@@ -1,12 +1,14 @@
 """The published systems as short compositions of the packages below; what a run chose, rebuilt and simulated."""
 
 from axdnn.methods.comparison import Comparison, compare
+from axdnn.methods.fronts import Front, xai_gen_front
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
 from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
 
 __all__ = [
-    "CALIBRATION_IMAGES", "Comparison", "Outcome", "Rebuilt", "RunFolder", "Simulation", "compare", "load_run",
+    "CALIBRATION_IMAGES", "Comparison", "Front", "Outcome", "Rebuilt", "RunFolder", "Simulation", "compare", "load_run",
     "rebuild", "simulate", "splits_of", "xai_gen",
+    "xai_gen_front",
 ]  # fmt: skip

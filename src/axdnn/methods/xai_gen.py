@@ -82,15 +82,10 @@ def xai_gen(
     Raises:
         UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError: see the message.
     """
-    dataset_info(data)
-    settings = _settings(model, data, request, weights, mean, std, images)
-    early = RunFolder(out, settings)  # what can be refused before anything is fetched or trained
-    early.check(partial=True)
-    early.result()
-    trained = resolve_model(model, data, weights=weights, mean=mean, std=std, progress=progress)
-    dataset = load_dataset(data, progress=progress)
-    folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": weights_digest(trained)})
-    folder.check()
+    settings = settings_of(model, data, request, weights, mean, std, images)
+    folder, trained, dataset = opened(
+        model, data, settings, out, weights=weights, mean=mean, std=std, progress=progress
+    )
     finished = folder.result()
     if finished is not None:
         return Outcome(finished, tuple(folder.drawn() or _drawn_again(finished, folder)), True)
@@ -100,11 +95,31 @@ def xai_gen(
     with folder:
         result = generate(
             trained.model, calibration, splits, request, name=trained.name, data=data,
-            provenance=_provenance(dataset, trained), cache=cache or folder.path / "cache",
+            provenance=provenance_of(dataset, trained), cache=cache or folder.path / "cache",
             codings=cache_root() / "codings", progress=progress, checkpoint=folder.checkpoint,
         )  # fmt: skip
         result = folder.finish(result)
-        return Outcome(result, tuple(_report(result, folder.path)), False)
+        return Outcome(result, tuple(drawn(result, folder.path)), False)
+
+
+def opened(
+    model: str, data: str, settings: Mapping[str, str], out: str | Path, *, weights: str | Path | None,
+    mean: Sequence[float] | None, std: Sequence[float] | None, progress: Progress | None,
+) -> tuple[RunFolder, TrainedModel, Dataset]:  # fmt: skip
+    """Check the folder of a run, then fetch or train what it needs.
+
+    Raises:
+        UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError: see the message.
+    """
+    dataset_info(data)
+    early = RunFolder(out, settings)  # what can be refused before anything is fetched or trained
+    early.check(partial=True)
+    early.result()
+    trained = resolve_model(model, data, weights=weights, mean=mean, std=std, progress=progress)
+    dataset = load_dataset(data, progress=progress)
+    folder = RunFolder(out, {**settings, "data_sha256": dataset.sha256, "weights_digest": weights_digest(trained)})
+    folder.check()
+    return folder, trained, dataset
 
 
 def splits_of(
@@ -133,16 +148,17 @@ def splits_of(
 
 def _drawn_again(result: GenerationResult, folder: RunFolder) -> list[Path]:
     with folder:
-        return _report(result, folder.path)
+        return drawn(result, folder.path)
 
 
-def _report(result: GenerationResult, folder: Path) -> list[Path]:
+def drawn(result: GenerationResult, folder: Path) -> list[Path]:
+    """Write report and figures of a result into its folder; return their paths."""
     return write_report(
         result, folder, multipliers=[load_multiplier(name) for name in sorted(set(result.assignment.values()))]
     )
 
 
-def _settings(
+def settings_of(
     model: str,
     data: str,
     request: Request,
@@ -151,6 +167,11 @@ def _settings(
     std: Sequence[float] | None = None,
     images: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
+    """Return what makes a run another run, as texts; refuses what can be refused at once.
+
+    Raises:
+        InvalidInputError: multipliers that are not named by text, or have no figures.
+    """
     if not isinstance(request.multipliers, str):
         raise InvalidInputError("a run folder needs multipliers named by text: a set or a comma list")
     unpriced = [m.name for m in request.candidates() if m.figures is None]
@@ -195,7 +216,8 @@ def weights_text(weights: Path) -> str:
         raise CheckpointError(f"the weights file {weights} must be readable, but: {error.strerror or error}") from error
 
 
-def _provenance(dataset: Dataset, trained: TrainedModel) -> dict[str, str]:
+def provenance_of(dataset: Dataset, trained: TrainedModel) -> dict[str, str]:
+    """Say where data, weights and figures are from."""
     recipe = ", ".join(f"{k}={v}" for k, v in trained.recipe.items() if isinstance(v, str | int | float))
     return {
         "axdnn": axdnn.__version__, "torch": str(torch.__version__), "numpy": np.__version__,
