@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr
 
 from axdnn.evaluation import Z_95
-from axdnn.generation.judge import Judge, Verdict
+from axdnn.generation.judge import Judge
 from axdnn.generation.predictor import LossPredictor
 from axdnn.generation.problem import Floats, Ints
 from axdnn.generation.programme import Programme
@@ -16,6 +16,9 @@ from axdnn.generation.programme import Programme
 LEVELS: dict[float, tuple[float, ...]] = {0.0: (0.6, 0.85, 1.0, 1.2), 1.0: (0.85, 1.2), 2.0: (1.0,)}
 SHARES = (0.3, 0.55, 0.8, 1.1)
 HOPELESS = 4.0
+# Of the sampling error of a loss the share that a choice does not have in common with the others on the same images.
+OWN_SAMPLING = 0.5
+TINY = 1e-24
 
 
 def integer(judge: Judge, rng: np.random.Generator) -> None:
@@ -33,7 +36,7 @@ def integer(judge: Judge, rng: np.random.Generator) -> None:
         if choice is None:
             return
         verdict = judge.try_(choice, predictor.predict(choice))
-        predictor.learn(choice, _lesson(judge, verdict), _width(judge) / Z_95)
+        predictor.learn(choice, verdict.loss, _width(judge) / Z_95)
 
 
 def learned(judge: Judge) -> LossPredictor:
@@ -42,7 +45,7 @@ def learned(judge: Judge) -> LossPredictor:
     for key, verdict in judge.tried.items():
         choice = np.array(key, dtype=np.int64)
         if (choice != judge.problem.baseline).any():
-            predictor.learn(choice, _lesson(judge, verdict), _width(judge) / Z_95)
+            predictor.learn(choice, verdict.loss, _width(judge) / Z_95)
     return predictor
 
 
@@ -58,7 +61,8 @@ def _propose(judge: Judge, predictor: LossPredictor) -> Ints | None:
     if safest is None or predictor.predict(safest) > HOPELESS * problem.budget + 1e-12:
         return None
     found = [safest]
-    aim = max(limit, 0.1 * problem.budget, predictor.predict(safest))
+    shifts, chances = _shift(judge, limit)
+    aim = max(limit - max(float(shifts @ chances), 0.0), 0.1 * problem.budget, predictor.predict(safest))
     for caution, levels in LEVELS.items():
         programme = _programme(judge, predictor.cautious(caution)) if caution else plain
         for most in (*(level * aim for level in levels), *(share * problem.budget for share in SHARES)):
@@ -78,11 +82,32 @@ def _programme(judge: Judge, table: Floats) -> Programme:
 
 
 def _log_chance(judge: Judge, predictor: LossPredictor, choices: list[Ints], limit: float) -> Floats:
-    """Logarithm of the chance that the measured loss stays within the limit, on the search and on the accept split."""
-    predicted = np.array([predictor.predict(choice) for choice in choices])
+    """Logarithm of the chance that a choice holds on the search and on the accept split."""
+    room = limit - np.array([predictor.predict(choice) for choice in choices])
     spread = np.array([predictor.spread(choice) for choice in choices])
     sampled = _width(judge) / Z_95
-    return 2 * np.asarray(log_ndtr((limit - predicted) / np.sqrt(spread**2 + sampled**2 + 1e-24)))
+    search = log_ndtr(room / np.sqrt(spread**2 + sampled**2 + TINY))
+    shifts, chances = _shift(judge, limit)
+    own = np.sqrt(spread**2 + (OWN_SAMPLING * sampled) ** 2 + TINY)
+    accept = ndtr((room[:, None] - shifts) / own[:, None]) @ chances
+    return np.asarray(search + np.log(np.maximum(accept, 1e-300)))
+
+
+def _shift(judge: Judge, limit: float) -> tuple[Floats, Floats]:
+    """How much larger losses are on the accept split than on the search split, as values and their probabilities.
+
+    Images of the two differ, and what they differ by is much the same for all choices. It is inferred from the yes or
+    no of the choices that were sent, as those who search may not see more of that split.
+    """
+    sampled = _width(judge) / Z_95
+    shifts = np.sqrt(2.0) * sampled * np.linspace(-3.0, 3.0, 61)
+    likely = -0.5 * np.linspace(-3.0, 3.0, 61) ** 2
+    for verdict in judge.tried.values():
+        if verdict.sent:
+            side = 1.0 if verdict.accepted else -1.0
+            likely += log_ndtr(side * (limit - verdict.loss - shifts) / (OWN_SAMPLING * sampled + np.sqrt(TINY)))
+    chances = np.exp(likely - likely.max())
+    return shifts, chances / chances.sum()
 
 
 def _width(judge: Judge) -> float:
@@ -95,11 +120,3 @@ def _width(judge: Judge) -> float:
 def _limit(judge: Judge) -> float:
     """Loss on the search split that is just accepted: the budget less the width of the bound; may be negative."""
     return judge.problem.budget - _width(judge)
-
-
-def _lesson(judge: Judge, verdict: Verdict) -> float:
-    """Loss to learn from a verdict: what was measured, or at least the limit if the accept split said no.
-
-    Only the yes or no of the accept split is used, never its losses.
-    """
-    return max(verdict.loss, _limit(judge)) if verdict.sent and not verdict.accepted else verdict.loss

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.linalg import cho_factor, cho_solve
 
 from axdnn.generation.problem import Floats, Ints, Problem
 
 # Loss per unit of noise before anything was measured: LeNet-5 and the CIFAR ResNets lie between 0.03 and 0.3.
 FIRST_SCALE = 0.1
-# The same per nat of divergence, where divergences were measured, and how much layers differ in it.
-SCALE_OF_NATS, OWN_OF_NATS = 0.2, 0.25
+# The same per nat of divergence, where divergences were measured; how much layers differ in it, and pairs at least.
+SCALE_OF_NATS, OWN_OF_NATS, EACH_OF_NATS = 0.2, 0.5, 0.25
 # Standard deviations as shares of the prior: of a layer's own scale, and of all scales together.
 OWN, TOGETHER = 0.7, 0.7
 # Standard deviation of the noise of one multiplier in one layer, as a share of its part of the loss.
@@ -26,16 +26,15 @@ CLAIM, LEAST_INFLATION = 3.0, 0.3
 
 
 class LossPredictor:
-    """Loss of a choice = sum over layers of `theta_l * harm[l, m]`, `theta` unknown.
+    """Loss of a choice = sum over layers of `loss[l, m]`, unknown.
 
-    Harm is the divergence that a multiplier alone causes, where it was inferred from measured pairs (`Expected`), and
-    noise otherwise.
-
-    Bayesian linear regression: `theta` is Gaussian around a common scale (times the layers' importance where harm is
-    noise), which is fitted to the measurements; the posterior mean is kept non-negative. A measurement counts by its
-    own error (the sampling of the images) and that of the model, which is not linear far above the budget. `spread`
-    says how far a prediction may be off; it grows where predictions were further off than they claimed, and shrinks
-    where they were nearer.
+    Each is about a scale times the layer's importance times the noise of the multiplier, or times the divergence that
+    the multiplier alone causes where that was inferred from measured pairs (`Expected`). What they deviate by is
+    Gaussian: a part that all have in common, one of each layer, one of each pair. Measured losses of choices condition
+    them (a Gaussian process over choices: those that share pairs with one that was tried are better known). A
+    measurement counts by its own error (the sampling of the images) and that of the model, which is not additive far
+    above the budget. `spread` says how far a prediction may be off; it grows where predictions were further off than
+    they claimed, and shrinks where they were nearer.
 
     Args:
         problem: noise and importance, or divergences.
@@ -45,34 +44,29 @@ class LossPredictor:
         self.problem = problem
         expected, ones = problem.expected, np.ones(len(problem.layers))
         self._harm, self._weights = (problem.noise, problem.weights) if expected is None else (expected.nats, ones)
-        self._each = np.full_like(problem.noise, EACH) if expected is None else expected.spread
+        self._each = np.full_like(problem.noise, EACH) if expected is None else np.hypot(expected.spread, EACH_OF_NATS)
         self._first, self._own = (FIRST_SCALE, OWN) if expected is None else (SCALE_OF_NATS, OWN_OF_NATS)
-        self._choices: list[Ints] = []
+        self._rows = np.arange(len(problem.layers))
+        self._choices = np.empty((0, len(problem.layers)), dtype=np.int64)
         self._loss: list[float] = []
         self._sd: list[float] = []
         self._surprise: list[float] = []
         self._fit()
 
-    @property
-    def table(self) -> Floats:
-        """Predicted loss of multiplier m in layer l, `(L, M)`."""
-        return self.theta[:, None] * self._harm
-
     def cautious(self, caution: float) -> Floats:
-        """Return the predicted loss plus so many standard deviations of each layer's own, `(L, M)`."""
-        own = np.sqrt(np.diag(self._covariance))[:, None] + self._each * self.theta[:, None]
-        return self.table + caution * self._inflation * own * self._harm
+        """Return the predicted loss plus so many standard deviations of each pair's own, `(L, M)`."""
+        return self.table + caution * self._inflation * self._deviation
 
     def predict(self, choice: Ints) -> float:
         """Return the predicted loss of a choice, a fraction."""
-        return float(self.theta @ self._of(choice, self._harm))
+        return float(self.table[self._rows, choice].sum())
 
     def spread(self, choice: Ints) -> float:
         """Return the standard deviation of a choice's true loss around the predicted one, a fraction."""
         return self._inflation * float(np.sqrt(self._variance(choice)))
 
     def learn(self, choice: Ints, loss: float, sampled: float = 0.0) -> None:
-        """Correct the scales by a measured loss.
+        """Condition on a measured loss.
 
         Args:
             choice: indices of multipliers.
@@ -81,19 +75,10 @@ class LossPredictor:
         """
         sd = self._measured_sd(loss, sampled)
         self._surprise.append((loss - self.predict(choice)) / float(np.sqrt(self._variance(choice) + sd**2)))
-        self._choices.append(np.array(choice))
+        self._choices = np.vstack([self._choices, choice])
         self._loss.append(loss)
         self._sd.append(sd)
         self._fit()
-
-    def _of(self, choice: Ints, table: Floats) -> Floats:
-        return np.asarray(table[np.arange(len(choice)), choice])
-
-    def _variance(self, choice: Ints) -> float:
-        """What the posterior claims: of the scales, and of the multipliers each in its layer."""
-        harm = self._of(choice, self._harm)
-        each = self._of(choice, self._each) * self.theta * harm
-        return float(harm @ self._covariance @ harm + each @ each)
 
     def _measured_sd(self, loss: float, sampled: float) -> float:
         budget = self.problem.budget
@@ -107,21 +92,38 @@ class LossPredictor:
         return max(LEAST_INFLATION, float(np.sqrt(mean)))
 
     def _fit(self) -> None:
-        """Posterior mean and covariance of `theta`."""
-        layers = len(self.problem.layers)
-        harm = np.reshape([self._of(choice, self._harm) for choice in self._choices], (-1, layers))
-        each = np.reshape([self._of(choice, self._each) for choice in self._choices], (-1, layers))
-        losses, sd = np.array(self._loss), np.array(self._sd)
-        weighted = harm * self._weights
-        prior = self._weights * _common_scale(weighted, losses, sd, self._own**2 + each**2, self._first)
-        sd = np.sqrt(sd**2 + ((each * harm * prior) ** 2).sum(axis=1))
-        # Precision of the prior in units of the prior: own parts and one in common.
-        covariance = self._own**2 * np.eye(layers) + TOGETHER**2 * np.ones((layers, layers))
-        root = np.linalg.cholesky(np.linalg.inv(covariance)).T
-        rows = np.vstack([harm * prior / sd[:, None], root])
-        ratio, _ = nnls(rows, np.concatenate([losses / sd, root @ np.ones(layers)]))
-        self.theta: Floats = prior * np.maximum(ratio, LEAST_RATIO)
-        self._covariance: Floats = np.linalg.inv(rows.T @ rows) * np.outer(prior, prior)
+        """Posterior mean `table` and standard deviation of each pair's loss, `(L, M)`, and `theta` of each layer."""
+        chosen, losses, sd = self._choices, np.array(self._loss), np.array(self._sd)
+        each, harm = self._each[self._rows, chosen], self._harm[self._rows, chosen]  # (n, L)
+        scale = _common_scale(harm * self._weights, losses, sd, self._own**2 + each**2, self._first)
+        self._prior = scale * self._weights[:, None] * self._harm
+        self._parts = self._prior[self._rows, chosen]
+        covariance = np.array([self._with(choice) for choice in chosen]).reshape(len(losses), len(losses))
+        self._factor = cho_factor(covariance + np.diag(sd**2), lower=True)
+        gain = cho_solve(self._factor, losses - self._parts.sum(axis=1))
+        common = TOGETHER**2 * self._parts.sum(axis=1)[:, None] + self._own**2 * self._parts  # (n, L)
+        self.theta: Floats = scale * self._weights * np.maximum(1 + gain @ common, LEAST_RATIO)
+        same = chosen[:, :, None] == np.arange(self._harm.shape[1])  # (n, L, M)
+        with_pairs = self._prior * (common[:, :, None] + (self._each**2 * self._parts[:, :, None]) * same)
+        moved = np.tensordot(gain, with_pairs, axes=1)
+        self.table: Floats = np.maximum(self._prior + moved, LEAST_RATIO * self._prior)
+        flat = with_pairs.reshape(len(losses), self._harm.size)
+        explained = (flat * cho_solve(self._factor, flat)).sum(axis=0).reshape(self._harm.shape)
+        claimed = self._prior**2 * (TOGETHER**2 + self._own**2 + self._each**2)
+        self._deviation: Floats = np.sqrt(np.maximum(claimed - explained, 0.0))
+
+    def _with(self, choice: Ints) -> Floats:
+        """Prior covariance of a choice's loss with those measured, `(n,)`."""
+        parts, each = self._prior[self._rows, choice], self._each[self._rows, choice]
+        own = self._own**2 + each**2 * (self._choices == choice)  # (n, L)
+        return np.asarray(TOGETHER**2 * parts.sum() * self._parts.sum(axis=1) + (own * self._parts) @ parts)
+
+    def _variance(self, choice: Ints) -> float:
+        """What the posterior claims of the loss of a choice."""
+        parts, each = self._prior[self._rows, choice], self._each[self._rows, choice]
+        claimed = (TOGETHER * parts.sum()) ** 2 + float(((self._own**2 + each**2) * parts**2).sum())
+        cross = self._with(choice)
+        return float(max(claimed - cross @ cho_solve(self._factor, cross), 0.0))
 
 
 def _common_scale(damage: Floats, losses: Floats, sd: Floats, relative: Floats, first: float) -> float:
