@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -111,3 +113,23 @@ def test_starts_do_no_harm_and_results_repeat(
     assert np.array_equal(plain, again)
     assert p.energy_j(started)[0] <= p.energy_j(plain)[0] * (1 + 1e-9)
     assert capfd.readouterr().out == ""
+
+
+def test_what_a_solver_prints_by_itself_is_no_output_of_ours() -> None:
+    """Written by C code to file descriptor 1, buffered or not; Python's own output before and after stays, in order."""
+    code = (
+        "import ctypes, os\n"
+        "from axdnn.generation.programme import silent_output\n"
+        "print('before')\n"
+        "with silent_output():\n"
+        "    ctypes.CDLL(None).printf(b'solver says\\n')\n"
+        "    os.write(1, b'at once\\n')\n"
+        "print('after')\n"
+        "with silent_output():\n"
+        "    pass\n"
+        "os.close(1)\n"
+        "with silent_output():\n"
+        "    pass\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "before\nafter\n", (done.stdout, done.stderr)

@@ -8,7 +8,11 @@ find from many starts; the solution is polished the same way (the tests compare 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -26,6 +30,29 @@ STARTS = 6
 TIGHTENINGS = 2
 TOLERANCE = 1e-9
 BROKEN = 1e9  # exact networks: the value of a choice that breaks a limit
+
+
+@contextlib.contextmanager
+def silent_output() -> Iterator[None]:
+    """Keep what the solver writes to standard output by itself, which nobody asked for, out of ours.
+
+    HiGHS prints a line now and then whatever its options say (scipy 1.17); a result as JSON would be no JSON with it.
+    """
+    sys.stdout.flush()
+    try:
+        kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is no standard output
+        yield
+        return
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            ctypes.CDLL(None).fflush(None)  # what the C library holds back, where it can be asked
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Around(NamedTuple):
@@ -253,11 +280,12 @@ class Programme:
             rows.append(sparse.csr_array(kept[None, :] / reach))
             low.append(np.array([-np.inf]))
             high.append(np.array([limit / reach + TOLERANCE]))
-        result = milp(
-            objective / scale, integrality=np.ones(self.n_x + self.n_z), bounds=Bounds(0, most),
-            constraints=LinearConstraint(sparse.vstack(rows), np.concatenate(low), np.concatenate(high)),
-            options={"node_limit": NODE_LIMIT, "time_limit": TIME_LIMIT_S, "mip_rel_gap": RELATIVE_GAP},
-        )  # fmt: skip
+        with silent_output():
+            result = milp(
+                objective / scale, integrality=np.ones(self.n_x + self.n_z), bounds=Bounds(0, most),
+                constraints=LinearConstraint(sparse.vstack(rows), np.concatenate(low), np.concatenate(high)),
+                options={"node_limit": NODE_LIMIT, "time_limit": TIME_LIMIT_S, "mip_rel_gap": RELATIVE_GAP},
+            )  # fmt: skip
         if result.x is None:
             return None
         x = np.asarray(result.x[: self.n_x]).reshape(self.shape).sum(axis=2)
