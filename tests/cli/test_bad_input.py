@@ -226,9 +226,9 @@ def test_corrupt_result(text: str, part: str, axdnn: Command, tmp_path: Path) ->
 def test_corrupt_result_of_the_run_itself(axdnn: Command, tmp_path: Path) -> None:
     from axdnn.generation import Request
     from axdnn.methods.run_folder import RunFolder
-    from axdnn.methods.xai_gen import _settings
+    from axdnn.methods.xai_gen import settings_of
 
-    with RunFolder(tmp_path / "out", _settings("lenet5", "mnist", Request(), None)):
+    with RunFolder(tmp_path / "out", settings_of("lenet5", "mnist", Request(), None)):
         pass
     write(tmp_path / "out" / "result.json", "{")
     refused(axdnn(*GENERATE), "result.json", "Delete the file")

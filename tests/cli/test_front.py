@@ -1,4 +1,4 @@
-"""`axdnn generate --front`: several budgets, a folder for each, nothing simulated twice."""
+"""`axdnn generate --front` (several budgets, a folder for each, nothing simulated twice) and `--recover`."""
 
 from __future__ import annotations
 
@@ -52,6 +52,19 @@ def test_budgets_share_their_evaluations_and_a_rerun_goes_on(tmp_path: Any, axdn
     assert simulated.code == 0, simulated.err
 
 
+def test_steps_of_recovery_decide_what_is_reached(tmp_path: Any, axdnn_data: Callable[..., Any]) -> None:
+    """A circuit that loses points as it is, and none with everything done against its errors."""
+    losses = {}
+    for steps in ("none", "coding,ranges,mapping,bias,order"):
+        asked = (*SMALL, "--out", tmp_path / steps, "--recover", steps, "--strategy", "uniform")
+        assert axdnn_data(*asked, "--max-accuracy-loss", "3").code == 0
+        result = load_record(GenerationResult, tmp_path / steps / "result.json")
+        tried = {e.assignment.kinds[0]: 100 * e.accuracy["search"].loss for e in result.visited}
+        losses[steps] = tried["mul8u_13QR"]
+        assert axdnn_data("simulate", tmp_path / steps, "--split", "test", "--images", 100).code == 0
+    assert losses["coding,ranges,mapping,bias,order"] < 1 < losses["none"] / 2
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -60,6 +73,8 @@ def test_budgets_share_their_evaluations_and_a_rerun_goes_on(tmp_path: Any, axdn
         (("--front", ""), "at least one"),
         (("--front", "1,200"), "max_accuracy_loss"),
         (("--front", "1,2", "--strategy", "paper"), "paper"),
+        (("--recover", "coding,biass"), "bias"),
+        (("--recover", "coding,finetune"), "axdnn.tune"),
     ],
 )
 def test_what_is_refused_before_any_work(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from axdnn.generation import Request
+from axdnn.generation import RECOVERY, Request, recovery_recipe
+from axdnn.layers import Recipe
 from axdnn.multipliers import load_multiplier
 from axdnn.records import InvalidInputError, Multiplier, UnknownNameError
 
@@ -48,3 +50,17 @@ def test_a_borrowed_catalogue_name_is_refused() -> None:
     borrowed = Multiplier(name=library.name, coding="unsigned", table=library.table + 1, figures=library.figures)
     with pytest.raises(InvalidInputError, match="another circuit"):
         Request(multipliers=(borrowed,))
+
+
+def test_steps_of_recovery_are_switches_of_the_recipe() -> None:
+    assert recovery_recipe(tuple(RECOVERY)) == Recipe()
+    bare = recovery_recipe(())
+    assert (bare.align, bare.activation_range, bare.weight_codes, bare.compensate, bare.in_order) == (
+        False, "minmax", "nearest", False, False)  # fmt: skip
+    for step, changes in RECOVERY.items():
+        without = recovery_recipe([other for other in RECOVERY if other != step])
+        assert without == replace(Recipe(), **changes) != Recipe()
+    with pytest.raises(UnknownNameError, match="bias"):
+        recovery_recipe(["biass"])
+    with pytest.raises(InvalidInputError, match=r"axdnn\.tune"):
+        recovery_recipe(["coding", "finetune"])

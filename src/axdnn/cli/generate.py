@@ -31,8 +31,12 @@ STRATEGY_HELP = (
     "integer, paper (Algorithm 1 of XAI-Gen), greedy, noise_greedy, uniform, random, nsga2, agn (tolerated noise), "
     "taylor; uniform_precision, mixed_precision (exact products of fewer bits); exhaustive (all choices, where few)."
 )
+STEPS = ("coding", "ranges", "mapping", "bias", "order")
 FRONT_HELP = "Several budgets with shared evaluations: a folder for each in --out, and a page that compares them."
 OBJECTIVE_HELP = "Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations)."
+RECOVER_HELP = (
+    "Steps against a circuit's errors, with commas: coding, ranges, mapping, bias, order (default: all); or none."
+)
 CONSTRAINT_HELP = (
     "Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, memory=8MB, "
     "tie=stage1.* (layers that share their multiplier)."
@@ -51,6 +55,7 @@ def generate(
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
+    recover: str = typer.Option(",".join(STEPS), help=RECOVER_HELP),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),
@@ -67,7 +72,7 @@ def generate(
 
     The output folder gets result.json, report.html and figures. Ctrl-C keeps the best so far in study.json.
     """
-    from axdnn.generation import Request, parse_constraints
+    from axdnn.generation import Request, parse_constraints, recovery_recipe
     from axdnn.methods import xai_gen
     from axdnn.records import to_json
     from axdnn.report import print_summary
@@ -78,6 +83,7 @@ def generate(
         score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
         objective=objective,  # type: ignore[arg-type]
         constraints=parse_constraints(constraint or []),
+        recipe=recovery_recipe(parts_of("--recover", recover.removesuffix("none"), str)),
     )  # fmt: skip
     options = {
         "weights": weights, "mean": numbers("--mean", mean), "std": numbers("--std", std),

@@ -20,17 +20,18 @@ from axdnn.generation.prepare import SCORE_NAMES, prepare
 from axdnn.generation.problem import Expected, Problem, undominated
 from axdnn.generation.programme import Programme
 from axdnn.generation.random_search import random
-from axdnn.generation.request import STRATEGIES, Request, Strategy
+from axdnn.generation.request import RECOVERY, STRATEGIES, Request, Strategy, recovery_recipe
 from axdnn.generation.sensitivity import SensitivityOptions, expect
 from axdnn.generation.taylor import taylor
 from axdnn.generation.tuning import Trained, TuningOptions, TuningResult, tune
 from axdnn.generation.uniform import uniform
 
 __all__ = [
-    "OBJECTIVES", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge", "LossPredictor",
-    "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request", "Run",
-    "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn", "exact_products",
-    "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices", "mixed_precision",
-    "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe",
-    "prepare", "random", "taylor", "tune", "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
+    "OBJECTIVES", "RECOVERY", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge",
+    "LossPredictor", "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
+    "Run", "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn",
+    "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
+    "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
+    "precision_recipe", "prepare", "random", "recovery_recipe", "taylor", "tune", "undominated", "uniform",
+    "uniform_precision", "units_of", "within_pods",
 ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,35 @@ STRATEGIES: dict[str, Strategy] = {
     "random": random, "nsga2": nsga2, "agn": agn, "taylor": taylor, "uniform_precision": uniform_precision,
     "mixed_precision": mixed_precision, "exhaustive": exhaustive,
 }  # fmt: skip
+
+
+RECOVERY: dict[str, dict[str, Any]] = {
+    "coding": {"align": False}, "ranges": {"activation_range": "minmax"}, "mapping": {"weight_codes": "nearest"},
+    "bias": {"compensate": False}, "order": {"in_order": False},
+}  # fmt: skip
+"""Step of recovery without training -> what a recipe has without it."""
+
+
+def recovery_recipe(steps: Sequence[str]) -> Recipe:
+    """Return the recipe that takes these steps of recovery and no others, see docs/recovery.md.
+
+    Args:
+        steps: names in `RECOVERY`: `coding` aligned to what a circuit can tell apart, `ranges` of least error,
+            `mapping` of weights to codes whose errors cancel, `bias` and gain by channel, calibration in `order`.
+
+    Raises:
+        UnknownNameError: another name.
+        InvalidInputError: `finetune`, which is no switch of the conversion.
+    """
+    for step in steps:
+        if step == "finetune":
+            raise InvalidInputError("fine-tuning is not a step of the conversion: use `axdnn.tune`, from Python")
+        if step not in RECOVERY:
+            raise unknown_name("step of recovery", step, RECOVERY)
+    without: dict[str, Any] = {}
+    for step, changes in RECOVERY.items():
+        without |= {} if step in steps else changes
+    return Recipe(**without)
 
 
 @dataclass(frozen=True, kw_only=True)
