@@ -32,7 +32,7 @@ def _network(report: dict[str, Any], runs: list[Run]) -> str:
     seeds = {seed: _best_exact(runs, seed) for seed in sorted({run["seed"] for run in runs})}
     settings, images = report["settings"], runs[0]["images"]
     lines = [
-        f"**{settings['model']} on {settings['data']}, at most {runs[0]['max_accuracy_loss']:g} points**, exact int8 "
+        f"**{settings['model']} on {settings['data']}, at most {_points(runs[0]['max_accuracy_loss'])}**, exact int8 "
         f"{100 * runs[0]['baseline_accuracy']:.2f} % of {images['test']:,} test images:",
         "",
         "| row | seeds | multiplier energy saved | chip energy / exact | test loss, points (mean, worst) | over exact products "
@@ -50,6 +50,10 @@ def _network(report: dict[str, Any], runs: list[Run]) -> str:
             f"{_mean([r['wall_s'] for r in mine]):,.0f} |"
         )
     return "\n".join(lines)
+
+
+def _points(budget: float) -> str:
+    return f"{budget:g} point{'' if budget == 1 else 's'}"
 
 
 def _best_exact(runs: list[Run], seed: int) -> float | None:
