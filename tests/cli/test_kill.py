@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -21,11 +22,12 @@ from typing import Any
 import pytest
 
 from axdnn.data import get_dataset
-from axdnn.evaluation.outcomes import read_outcome
+from axdnn.evaluation.outcomes import read_checked, read_outcome
 
 pytestmark = [pytest.mark.data, pytest.mark.xdist_group("kill")]
 
 IMAGES = 100
+PROBE = IMAGES // 10  # images on which single layers are measured
 FEW = "mul8u_QKX,mul8s_1L2N,mul8s_1L12,mul8u_13QR"
 SIZES = ("--search-images", IMAGES, "--accept-images", IMAGES, "--test-images", IMAGES, "--evaluations", 8)
 TASK = ("generate", "--model", "lenet5", "--data", "mnist", "--multipliers", FEW, *SIZES, "--max-accuracy-loss", 3)
@@ -97,7 +99,15 @@ def cost(folder: Path) -> int:
     """Images that the finished evaluations in a folder took, and that a rerun must not run again."""
     outcomes = [read_outcome(file, IMAGES) for file in (folder / "cache").glob("*.bits")]
     assert None not in outcomes, "an evaluation is whole or not there"
-    return sum(len(o.correct) + o.calibration_images for o in outcomes if o is not None)
+    evaluated = sum(len(o.correct) + o.calibration_images for o in outcomes if o is not None)
+    return evaluated + sum(PROBE + calibrated for calibrated in single_layers(folder))
+
+
+def single_layers(folder: Path) -> list[int]:
+    """Images that calibrated each network of which one layer alone was measured."""
+    bodies = [read_checked(file) for file in (folder / "cache").glob("*.nats")]
+    assert None not in bodies, "a measurement is whole or not there"
+    return [struct.unpack("<4sdI", body)[2] for body in bodies if body is not None]
 
 
 def leftovers(*folders: Path) -> list[Path]:
@@ -115,7 +125,9 @@ class Whole:
         self.seconds = time.monotonic() - began
         assert status == 0, log
         self.images, self.operations, self.result = facts["images"], facts["operations"], saved(self.folder)
-        assert self.images >= cost(self.folder) > 0
+        # Twice single layers are measured, each time beside the exact network, which runs again if any is left.
+        self.beside = 2 * (PROBE + max(single_layers(self.folder))) if single_layers(self.folder) else 0
+        assert self.images >= cost(self.folder) + self.beside > 0
 
     def run(self, folder: Path, cache: Path, **how: Any) -> tuple[int, dict[str, Any], str]:
         """Run the same command into another folder."""
@@ -129,7 +141,7 @@ class Whole:
             assert status == KILLED or not must_die, (how, status, log)
             assert facts.get("images", 0) <= self.images - spent, how
             if how.get("kill") == BEFORE_RESULT:
-                assert facts["images"] == self.images - spent
+                assert self.images - spent - self.beside <= facts["images"]
             now = stamps(folder)
             assert {name: now[name] for name in before} == before, how
             assert len(leftovers(folder)) <= 1, "a rerun removes what a killed one left"
@@ -137,7 +149,8 @@ class Whole:
         spent = cost(folder)
         status, facts, log = self.run(folder, cache)
         assert status == 0, log
-        assert facts["images"] == (0 if done else self.images - spent)
+        left = 0 if done else self.images - spent
+        assert left - self.beside <= facts["images"] <= left
         assert {name: stamps(folder)[name] for name in before} == before
         assert saved(folder) == self.result
         assert leftovers(folder) == []
@@ -150,7 +163,8 @@ BEFORE_RESULT: Kill = ("rename", r"^run/result\.json", 1)
 CHAINS: dict[str, list[Kill]] = {
     "integer": [
         ("open", r"^run/\.lock", 1), ("rename", r"^run/run\.json", 1), ("chmod", r"^codings/", 9),
-        ("open", r"^run/cache/", 2), ("rename", r"^run/study\.json", 4), BEFORE_RESULT,
+        ("open", r"^run/cache/.*nats", 2), ("open", r"^run/cache/.*bits", 2), ("rename", r"^run/study\.json", 4),
+        BEFORE_RESULT,
         ("rename", r"^run/figures/", 2),
     ],
     "paper": [
