@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from axdnn.evaluation import Split
-from axdnn.generation import Request, generate, generate_front
+from axdnn.generation import Judge, Request, Run, generate, generate_front
 from axdnn.layers import Recipe
 from axdnn.records import InvalidInputError
 from axdnn.testing import counted_images
@@ -70,6 +70,20 @@ def test_a_rerun_with_its_cache_gives_the_same_front(small: Small, tmp_path: Pat
     first, again = (generate_front(*small, request(), BUDGETS, **folders) for _ in range(2))
     for a, b in zip(first, again, strict=True):
         assert (a.assignment, a.visited, a.network_images) == (b.assignment, b.visited, b.network_images)
+
+
+def test_what_the_cap_kept_from_the_accept_split_is_not_sent_there_for_nothing(small: Small) -> None:
+    """The last evaluation of the first budget found a choice to send: the next judge sends it, and it counts."""
+    run = Run(*small, request(strategy="uniform", evaluations=3, max_accuracy_loss=6.0))
+    problem = run.problem()
+    first = run.attempt(problem)
+    assert first.evaluator.left == 0
+    waiting = [verdict for verdict in first.tried.values() if verdict.bound <= 0.06 and verdict.bound > 0]
+    assert waiting
+    assert not any(verdict.sent for verdict in waiting)
+    run.evaluator.cap += 1
+    Judge(problem, run.evaluator, "uniform").inherit(first)
+    assert run.evaluator.full_evaluations == sum(len(e.accuracy) for e in run.evaluator.history.values()) == 4
 
 
 @pytest.mark.parametrize(("budgets", "strategy"), [((), "integer"), ((1.0, 1.0), "integer"), ((1.0, 101.0), "integer"),

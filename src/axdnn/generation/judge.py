@@ -208,8 +208,8 @@ class Judge:
         if verdict.sent or not self._may_confirm(verdict, choice, skipping):
             return verdict
         assignment = self.assignment(choice, skipping)
-        self.accept_sent, verdict.sent = self.accept_sent + 1, True
         self.evaluator.evaluate(assignment, "accept")
+        self.accept_sent, verdict.sent = self.accept_sent + 1, True
         verdict.accepted = self.evaluator.loss_bound(assignment, "accept", self.accept_z) <= self.problem.budget
         if verdict.accepted:
             self.best, self.best_skipping = choice.copy(), skipping
