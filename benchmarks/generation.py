@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/generation.py                                  # everything that is missing
     OMP_NUM_THREADS=1 python benchmarks/generation.py --cases resnet8 --losses 1 --seeds 3
-    python tools/make_docs.py                                                          # the page and its plot
+    python tools/make_docs.py                                                          # the page
 
 Rows are those of `baselines.py`, kept in the same files (`results/baselines-CASE.json`): what is there is not run
 again, an interrupted run goes on with what is missing. A seed draws the calibration images, the samples and whatever

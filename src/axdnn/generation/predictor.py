@@ -1,4 +1,4 @@
-"""Predicted accuracy loss and how far it is trusted: damage times a scale per layer, corrected by what was measured."""
+"""Predicted accuracy loss and how far it is trusted: harm of each pair times a scale, conditioned on measurements."""
 
 from __future__ import annotations
 
