@@ -55,7 +55,7 @@ def test_a_borrowed_catalogue_name_is_refused() -> None:
 
 def test_steps_of_recovery_are_switches_of_the_recipe() -> None:
     assert recovery_recipe(tuple(RECOVERY)) == Recipe()
-    assert STEPS == tuple(RECOVERY), "the command line takes the same"
+    assert tuple(RECOVERY) == STEPS, "the command line takes the same"
     bare = recovery_recipe(())
     assert (bare.align, bare.activation_range, bare.weight_codes, bare.compensate, bare.in_order) == (
         False, "minmax", "nearest", False, False)  # fmt: skip
