@@ -39,8 +39,9 @@ def test_make_targets_named_in_the_documents_exist() -> None:
 
 
 @pytest.mark.data
-def test_readme_python_examples_run() -> None:
+def test_readme_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's Python blocks, in order, on the shipped LeNet-5 and real images."""
+    monkeypatch.chdir(tmp_path)
     import numpy as np
     import torch
 
@@ -52,16 +53,20 @@ def test_readme_python_examples_run() -> None:
     names = {
         "model": load_model("lenet5", "mnist").model,
         "calibration_images": data.tensors("calibration", 64)[0],
-        "images": data.tensors("search", 8)[0],
+        **dict(zip(("images", "labels"), data.tensors("search", 400), strict=True)),
+        **dict(zip(("more_images", "more_labels"), data.tensors("accept", 400), strict=True)),
+        **dict(zip(("test_images", "test_labels"), data.tensors("test", 400), strict=True)),
         "table": np.multiply.outer(a & ~7, a & ~3),
         "x_codes": torch.randint(-128, 128, (4, 32), dtype=torch.int8),
         "w_codes": torch.randint(-128, 128, (5, 32), dtype=torch.int8),
     }
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
-    assert names["logits"].shape == (8, 10)
+    assert names["logits"].shape == (400, 10)
+    assert len(names["found"].results) == 2
+    assert (tmp_path / "runs/mine/10/network.pt2").is_file()
 
 
 def test_readme_commands_are_those_of_the_program() -> None:

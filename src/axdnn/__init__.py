@@ -21,8 +21,7 @@ _LATE = {
     "capture": "axdnn.quant",
     "approximate": "axdnn.layers",
     "explain": "axdnn.importance",
-    "generate": "axdnn.generation",
-    "generate_front": "axdnn.generation",
+    "generate": "axdnn.methods",
     "tune": "axdnn.generation",
 }
 

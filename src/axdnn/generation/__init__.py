@@ -4,7 +4,7 @@ from axdnn.generation.agn import agn, matched_choices
 from axdnn.generation.constraints import Constraints, parse_constraints
 from axdnn.generation.divergence_model import DivergenceModel, Pairs
 from axdnn.generation.exhaustive import exhaustive
-from axdnn.generation.front import generate_front
+from axdnn.generation.front import generate_front, requests_at, run_budgets
 from axdnn.generation.generate import Run, generate
 from axdnn.generation.greedy import greedy, noise_greedy
 from axdnn.generation.integer import integer
@@ -32,6 +32,6 @@ __all__ = [
     "Run", "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn",
     "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
     "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
-    "precision_recipe", "prepare", "random", "recovery_recipe", "taylor", "tune", "undominated", "uniform",
-    "uniform_precision", "units_of", "within_pods",
+    "precision_recipe", "prepare", "random", "recovery_recipe", "requests_at", "run_budgets", "taylor", "tune",
+    "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
 ]  # fmt: skip

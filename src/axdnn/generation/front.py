@@ -49,15 +49,30 @@ def generate_front(
         InvalidInputError: no budgets, two alike, or one that is not between 0 and 100; strategy `paper`, whose walk
             does not go on from another one.
     """
+    asked = requests_at(request, budgets)
+    return run_budgets(Run(model, calibration, splits, asked[0], **options), asked, finished)
+
+
+def requests_at(request: Request, budgets: Sequence[float]) -> tuple[Request, ...]:
+    """Return the request at each budget, smallest first; all are checked.
+
+    Raises:
+        InvalidInputError: as `generate_front`.
+    """
     if not budgets or len(set(budgets)) < len(budgets):
         raise InvalidInputError(f"budgets must be at least one and differ, but got {list(budgets)}")
-    if request.strategy == "paper":
+    if request.strategy == "paper" and len(budgets) > 1:
         raise InvalidInputError("strategy `paper` walks each budget anew: call `generate` for each")
-    asked = [replace(request, max_accuracy_loss=budget) for budget in sorted(budgets)]  # all are checked first
-    run, judge = Run(model, calibration, splits, asked[0], **options), None
-    problem, results = run.problem(), []
+    return tuple(replace(request, max_accuracy_loss=budget) for budget in sorted(budgets))
+
+
+def run_budgets(
+    run: Run, asked: Sequence[Request], finished: Callable[[GenerationResult], None] | None = None
+) -> tuple[GenerationResult, ...]:
+    """Search and prove at each of `requests_at`, in their order, with one run (see `generate_front`)."""
+    problem, judge, results = run.problem(), None, list[GenerationResult]()
     for i, one in enumerate(asked, start=1):
-        run.request, run.evaluator.cap = one, i * request.evaluations
+        run.request, run.evaluator.cap = one, i * one.evaluations
         judge = run.attempt(replace(problem, budget=one.max_accuracy_loss / 100.0), judge)
         results.append(run.result(judge))
         if finished is not None:

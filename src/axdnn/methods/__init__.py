@@ -2,13 +2,13 @@
 
 from axdnn.methods.comparison import Comparison, compare
 from axdnn.methods.fronts import Front, xai_gen_front
+from axdnn.methods.generated import Generated, generate
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
 from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
 
 __all__ = [
-    "CALIBRATION_IMAGES", "Comparison", "Front", "Outcome", "Rebuilt", "RunFolder", "Simulation", "compare", "load_run",
-    "rebuild", "simulate", "splits_of", "xai_gen",
-    "xai_gen_front",
+    "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RunFolder", "Simulation",
+    "compare", "generate", "load_run", "rebuild", "simulate", "splits_of", "xai_gen", "xai_gen_front",
 ]  # fmt: skip
