@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/baselines.py              # all rows that results/baselines-lenet5.json lacks
     OMP_NUM_THREADS=1 python benchmarks/baselines.py --case resnet8 --rows integer mixed_precision
 
-All rows minimise the energy of the multipliers on the splits of `networks.py`. Rows of one cap may be
+All rows minimise the energy of the multipliers on the splits of `cases.py`; that of the chip and of the paper's
+equations stand beside it. Rows of one cap may be
 compared; those with another cap or other circuits say so by name. The gap is how many times less multiplier energy
 a row needs than the best row of exact products of fewer bits (`uniform_precision`, `mixed_precision`, and the integer
 programme on the same exact circuits with either weight codes, all at the small cap); below 1 the row needs more. The
@@ -20,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from networks import CASES, row_of
+from cases import CASES, network_of, row_of
 
 from axdnn.data import load_dataset
-from axdnn.generation import Request, exact_products, generate, precision_recipe
+from axdnn.generation import PaperOptions, Request, exact_products, generate, precision_recipe
 from axdnn.importance import SCORERS
 from axdnn.layers import Recipe
 from axdnn.methods import splits_of
-from axdnn.models import resolve_model
 from axdnn.models.machine import one_thread, processor
 from axdnn.multipliers import load_set
 from axdnn.records import save_record, write_atomic
@@ -38,12 +38,24 @@ EXACT_ONLY = (
     "uniform_precision", "mixed_precision", "integer, exact products", "integer, exact products, joint codes"
 )  # fmt: skip
 ALWANN = Recipe(weight_codes="alwann")
+SKIP = 0.7
 
 
 def rows() -> dict[str, dict[str, Any]]:
     """Name of a row -> what its request has that the others have not."""
     exact = exact_products(load_set("evoapprox8b"), precision_recipe(Recipe()))
-    plain = ("integer", "greedy", "noise_greedy", "taylor", "agn", "uniform", "random", "nsga2", *EXACT_ONLY[:2])
+    plain = (
+        "integer",
+        "paper",
+        "greedy",
+        "noise_greedy",
+        "taylor",
+        "agn",
+        "uniform",
+        "random",
+        "nsga2",
+        *EXACT_ONLY[:2],
+    )
     found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in plain}
     found["integer, exact products"] = {
         "strategy": "integer", "multipliers": exact, "recipe": precision_recipe(Recipe())
@@ -54,11 +66,16 @@ def rows() -> dict[str, dict[str, Any]]:
         "strategy": "integer", "multipliers": exact, "recipe": Recipe()
     }  # fmt: skip
     found["integer, codes one by one"] = {"strategy": "integer", "recipe": Recipe(weight_codes="optimal")}
+    found["paper, both"] = {"strategy": "paper", "paper": PaperOptions(skip=SKIP, remove=True)}
+    found["paper, skip only"] = {
+        "strategy": "paper", "paper": PaperOptions(skip=SKIP, remove=True, multipliers=False)
+    }  # fmt: skip
     found["nsga2, ALWANN's weights"] = {"strategy": "nsga2", "recipe": ALWANN}
     found["exhaustive, 4 circuits"] = {"strategy": "exhaustive", "multipliers": FOUR, "evaluations": 1040}
     found["integer, 4 circuits"] = {"strategy": "integer", "multipliers": FOUR}
     found["nsga2, 4 circuits"] = {"strategy": "nsga2", "multipliers": FOUR}
     found["nsga2, 1,000 evaluations"] = {"strategy": "nsga2", "evaluations": 1000}
+    found["nsga2, 300 evaluations"] = {"strategy": "nsga2", "evaluations": 300}
     found["nsga2, ALWANN's weights, 1,000 evaluations"] = {
         "strategy": "nsga2", "recipe": ALWANN, "evaluations": 1000
     }  # fmt: skip
@@ -67,7 +84,9 @@ def rows() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", default="lenet5", choices=[c for c in CASES if CASES[c]["model"]])
+    parser.add_argument("--case", default="lenet5", choices=list(CASES))
+    parser.add_argument("--model", help="of the foreign network: file.py:function")
+    parser.add_argument("--weights", type=Path, help="of the foreign network")
     parser.add_argument("--rows", nargs="+", default=list(rows()), choices=list(rows()))
     parser.add_argument("--loss", type=float, default=1.0, help="budget, percentage points")
     parser.add_argument("--seed", type=int, default=0)
@@ -86,7 +105,7 @@ def one(args: argparse.Namespace, name: str) -> None:
     if any(all(run[k] == v for k, v in key.items()) for run in report["runs"]):
         return
     case, work = CASES[args.case], args.work / args.case
-    trained = resolve_model(case["model"], case["data"])
+    trained = network_of(args.case, args.model, args.weights)
     images = {split: case[split] for split in ("search", "accept")}
     calibration, splits = splits_of(load_dataset(case["data"]), args.seed, images)
     options = {"evaluations": case["cap"], "multipliers": case["multipliers"], **rows()[name]}

@@ -1,4 +1,4 @@
-"""Draw importance by unit beside the paper's readings, from the committed results of `networks.py`.
+"""Draw importance by unit beside the paper's readings, from the committed results of `baselines.py`.
 
 python benchmarks/conductance_profile.py  # writes docs/figures/profile.png
 """
@@ -14,12 +14,18 @@ from axdnn.records import LayerScores, write_atomic
 from axdnn.report import draw_profile, profile_data, to_png
 
 ROOT = Path(__file__).resolve().parents[1]
-LABELS = {"lenet5": "LeNet-5", "resnet18": "ResNet-18", "resnet8": "ResNet-8", "resnet20": "ResNet-20"}
+LABELS = {
+    "lenet5": "LeNet-5",
+    "resnet18": "ResNet-18",
+    "resnet8": "ResNet-8",
+    "resnet14": "ResNet-14",
+    "resnet20": "ResNet-20",
+}
 
 
 def scores_of(case: str) -> LayerScores | None:
     """Return the conductance that guided the first run of a case, or None if none is committed."""
-    file = ROOT / "benchmarks" / "results" / f"networks-{case}.json"
+    file = ROOT / "benchmarks" / "results" / f"baselines-{case}.json"
     runs = json.loads(file.read_text())["runs"] if file.exists() else []
     found = [s for run in runs for s in run["scores"] if s["score"] == "conductance"]
     return msgspec.convert({k: v for k, v in found[0].items() if not k.startswith("_")}, LayerScores) if found else None

@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from baselines import one, rows
-from networks import CASES
+from cases import CASES
 
 from axdnn.models.machine import one_thread
 
@@ -27,6 +27,8 @@ LOSSES = (0.5, 1.0, 2.0)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=[c for c in CASES if CASES[c]["model"]], choices=list(CASES))
+    parser.add_argument("--model", help="of the foreign network: file.py:function")
+    parser.add_argument("--weights", type=Path, help="of the foreign network")
     parser.add_argument("--losses", nargs="+", type=float, default=list(LOSSES), help="budgets, percentage points")
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(rows()))
@@ -37,7 +39,7 @@ def main() -> None:
             for loss in args.losses:
                 for seed in range(args.seeds):
                     for row in args.rows:
-                        one(argparse.Namespace(case=case, loss=loss, seed=seed, work=args.work), row)
+                        one(argparse.Namespace(**{**vars(args), "case": case, "loss": loss, "seed": seed}), row)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 For each case, seed and score one run of `generate` at a budget of 1 point, all with the same candidates, images, cap
 of full evaluations and caches; it minimises the energy of the multipliers. Thirteen candidates keep a run short so that
-several seeds can be run; `benchmarks/networks.py` has the whole library. The score sees a tenth of the search images.
+several seeds can be run; `benchmarks/baselines.py` has the whole library. The score sees a tenth of the search images.
 The seed draws the calibration images. Two controls stand beside the scores: `none` weighs all layers alike, `random`
 draws an importance for each layer (exponential, mean 1). `learned_noise (products)` is AGN's reward.
 

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/tuning.py --case resnet8 --epochs 3 --rounds 3
 
-Strategy `integer` searches without training, with the splits and the cap of `networks.py`; then assignments beyond the
+Strategy `integer` searches without training, with the splits and the cap of `cases.py`; then assignments beyond the
 budget are trained on split `fit`, which no other split shares an image with, and judged on the same splits. The exact
 network, whose accuracy is what losses are counted from, is not trained further. Interrupted, it goes on from its caches
 and checkpoints. Results go to `results/tuning.json`; the test images are read once, after the choice.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from networks import CASES
+from cases import CASES
 from torch.nn import functional
 
 from axdnn.data import load_dataset

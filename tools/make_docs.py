@@ -16,6 +16,7 @@ from pathlib import Path
 import baseline_tables
 import hardware_tables
 import recovery_tables
+import results_figures
 import results_tables
 import score_tables
 import simulation_tables
@@ -196,6 +197,10 @@ def main() -> int:
             old.append(page)
             if not check:
                 path.write_text(new)
+    if not results_figures.current():
+        old.append(str(results_figures.FIGURE.relative_to(ROOT)))
+        if not check:
+            results_figures.FIGURE.write_bytes(results_figures.draw())
     print(f"{'not current' if check else 'rewritten'}: {', '.join(old) or 'nothing'}")
     return 1 if check and old else 0
 

@@ -1,4 +1,4 @@
-"""Tables of docs/xai_gen.md, computed from the committed results of `benchmarks/networks.py`."""
+"""Tables of docs/xai_gen.md, computed from the committed results of `benchmarks/baselines.py`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from axdnn.report import TABLE_ONE, paper_name
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 CASES = {
-    "lenet5": "LeNet-5, MNIST", "resnet8": "ResNet-8, CIFAR-10", "resnet20": "ResNet-20, CIFAR-10",
-    "resnet18": "foreign ResNet-18, CIFAR-10",
+    "lenet5": "LeNet-5, MNIST", "resnet8": "ResNet-8, CIFAR-10", "resnet14": "ResNet-14, CIFAR-10",
+    "resnet20": "ResNet-20, CIFAR-10", "resnet18": "foreign ResNet-18, CIFAR-10",
 }  # fmt: skip
+STRATEGIES = ("integer", "greedy", "uniform", "random", "paper")
+KINDS = {"paper": "multipliers only", "paper, both": "both", "paper, skip only": "skip only"}
 
 
 def report_of(case: str) -> dict[str, Any]:
-    """Return the results of a case; without runs if none is committed."""
-    file = RESULTS / f"networks-{case}.json"
-    return json.loads(file.read_text()) if file.exists() else {"runs": [], "settings": {}}
+    """Return the results of a case at seed 0, 1 and 2 points; without runs if none is committed."""
+    file = RESULTS / f"baselines-{case}.json"
+    report: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"runs": [], "settings": {}}
+    wanted = {*STRATEGIES, *KINDS}
+    report["runs"] = [r for r in report["runs"] if r["seed"] == 0 and r["max_accuracy_loss"] in (1, 2)]
+    report["runs"] = [r for r in report["runs"] if r["row"] in wanted]
+    return report
 
 
 def networks() -> str:
@@ -26,7 +32,7 @@ def networks() -> str:
     parts = []
     for case, label in CASES.items():
         report = report_of(case)
-        runs = [run for run in report["runs"] if run["kind"] == "multipliers only"]
+        runs = [run for run in report["runs"] if run["row"] in STRATEGIES]
         if not runs:
             parts.append(f"### {label}\n\nNot measured yet.")
             continue
@@ -36,11 +42,11 @@ def networks() -> str:
             "",
             f"Exact int8 network {100 * first['baseline_accuracy']:.2f} % (float {100 * first['float_accuracy']:.2f} %) on "
             f"{first['images']['test']:,} test images; {first['images']['search']:,} search, {first['images']['accept']:,} accept, "
-            f"{first['images']['calibration']:,} calibration images; at most {s['cap']} full evaluations; candidates: "
+            f"{first['images']['calibration']:,} calibration images; at most {first['cap']} full evaluations; candidates: "
             f"{'the whole library' if s['multipliers'] == 'evoapprox8b' else str(len(s['multipliers'].split(','))) + ' circuits'}. "
             f"{only(runs)}".rstrip(),
             "",
-            "| budget, points | strategy | accuracy | loss, points | multiplier energy | chip, `streaming` | evaluations | network images | wall s |",
+            "| budget, points | strategy | accuracy | loss, points | multiplier energy | chip, `streaming` | evaluations | network images | processor s |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         for run in sorted(runs, key=lambda r: (r["max_accuracy_loss"], r["multiplier_energy_j"])):
@@ -48,7 +54,7 @@ def networks() -> str:
                 f"| {run['max_accuracy_loss']:g} | `{run['strategy']}` | {100 * run['accuracy']:.2f} % | {run['loss_points']:.2f} | "
                 f"{run['multiplier_energy_lower']:.1f} times lower | "
                 f"{100 * run['streaming_energy_j'] / run['baseline_streaming_energy_j']:.1f} % | {run['evaluations']} | "
-                f"{run['network_images']:,} | {run['wall_s']:.0f} |"
+                f"{run['network_images']:,} | {run['cpu_s']:.0f} |"
             )
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -69,9 +75,8 @@ def paper_prices() -> str:
     for case, label in CASES.items():
         for run in sorted(report_of(case)["runs"], key=lambda r: (r["max_accuracy_loss"], r["paper_literal_energy_j"])):
             mine, exact = run["paper_literal_energy_j"], run["baseline_paper_literal_energy_j"]
-            kind = "" if run["kind"] == "multipliers only" else f", {run['kind']}"
             lines.append(
-                f"| {label} | {run['max_accuracy_loss']:g} | `{run['strategy']}`{kind} | {1e6 * mine:.3g} | {1e6 * exact:.3g} | "
+                f"| {label} | {run['max_accuracy_loss']:g} | `{run['row']}` | {1e6 * mine:.3g} | {1e6 * exact:.3g} | "
                 f"{100 * mine / exact:.1f} % |"
             )
     return "\n".join(lines)
@@ -85,10 +90,10 @@ def kinds() -> str:
     ]
     for case, label in CASES.items():
         for run in report_of(case)["runs"]:
-            if run["strategy"] == "paper":
+            if run["row"] in KINDS:
                 shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in run["skipped"].items()) or "none"
                 lines.append(
-                    f"| {label} | {run['max_accuracy_loss']:g} | {run['kind']} | {shares} | {run['loss_points']:.2f} | "
+                    f"| {label} | {run['max_accuracy_loss']:g} | {KINDS[run['row']]} | {shares} | {run['loss_points']:.2f} | "
                     f"{run['multiplier_energy_lower']:.1f} times lower |"
                 )
     return "\n".join(lines)
@@ -111,7 +116,7 @@ def chosen() -> str:
     lines = ["| network | budget, points | strategy | multipliers, layer by layer |", "|---|---|---|---|"]
     for case, label in CASES.items():
         for run in report_of(case)["runs"]:
-            if run["strategy"] in ("paper", "integer") and run["kind"] == "multipliers only":
+            if run["row"] in ("paper", "integer"):
                 names = [paper_name(m) or m.removeprefix("mul8") for m in run["assignment"].values()]
                 grouped = ", ".join(names) if len(names) <= 12 else _counted(names)
                 lines.append(f"| {label} | {run['max_accuracy_loss']:g} | `{run['strategy']}` | {grouped} |")
