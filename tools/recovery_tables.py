@@ -26,3 +26,28 @@ def recovery() -> str:
                 lines.append(f"| `{circuit}` | " + " | ".join(f"{100 * by_step[s]:.2f}" for s in steps) + " |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def by_layer() -> str:
+    """Return a table a model: divergence and accuracy with one layer approximate, with compensation and without."""
+    rows = json.loads(RESULTS.read_text()).get("layers", [])
+    parts = ["Not measured yet."] if not rows else []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        mine = [row for row in rows if row["model"] == model]
+        circuits = list(dict.fromkeys(row["circuit"] for row in mine))
+        lines = [
+            f"{model}, {mine[0]['images']:,} held-out images; divergence in millinats and accuracy in per cent, "
+            "without / with compensation:\n",
+            "| layer | " + " | ".join(f"`{c}`, millinats | `{c}`, accuracy" for c in circuits) + " |",
+            "|---" * (2 * len(circuits) + 1) + "|",
+        ]
+        for layer in dict.fromkeys(row["layer"] for row in mine):
+            cells = []
+            for circuit in circuits:
+                found = {r["compensation"]: r for r in mine if (r["layer"], r["circuit"]) == (layer, circuit)}
+                both = [found[kind] for kind in ("without", "with") if kind in found]
+                cells += [" / ".join(f"{1000 * r['nats']:.3g}" for r in both)]
+                cells += [" / ".join(f"{100 * r['accuracy']:.2f}" for r in both)]
+            lines.append(f"| {layer} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
