@@ -6,10 +6,10 @@
     OMP_NUM_THREADS=1 python benchmarks/efficientnet.py --foreign foreign
 
 Network and weights are others' (Apache-2.0), so are the twenty labelled images of ImageNet in foolbox (MIT). Choices
-are judged by agreement with the exact int8 network, for which views (crops and mirrored ones) of the images serve: those of
-ten images calibrate and search, those of the other ten accept. The twenty whole images with their labels stand at the
-end. This shows that the network is captured, that choices hold its answers on such views, and what they cost; it does
-not measure accuracy on ImageNet. Writes results/efficientnet.json.
+are judged by agreement with the exact int8 network on views (crops, some mirrored) of the images: those of ten images
+calibrate and search, those of the other ten accept. The twenty whole images with their labels stand at the end. This
+shows that the network is captured, that choices hold its answers on such views, and what they cost; it does not measure
+accuracy on ImageNet. Writes results/efficientnet.json.
 """
 
 from __future__ import annotations
