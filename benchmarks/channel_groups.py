@@ -54,9 +54,8 @@ def main() -> None:
 
 def one(name: str, groups: int, seed: int, loss: float, work: Path) -> None:
     """Run one row unless it is there already; write it at once."""
-    report: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {"cases": {}, "runs": []}
     key = {"case": name, "channel_groups": groups, "max_accuracy_loss": loss, "seed": seed}
-    if any(all(run[k] == v for k, v in key.items()) for run in report["runs"]):
+    if any(all(run[k] == v for k, v in key.items()) for run in known()["runs"]):
         return
     case, own = CASES[name], work / name / f"{groups}-{loss:g}-{seed}"
     trained = resolve_model(case["model"], case["data"])
@@ -77,6 +76,7 @@ def one(name: str, groups: int, seed: int, loss: float, work: Path) -> None:
            "baseline_latency_s": result.baseline_latency_s, "memory_bytes": result.memory_bytes,
            "channels": {k: v for k, v in result.provenance.items() if k.startswith("channels of ")},
            "cpu_s": time.process_time() - began}  # fmt: skip
+    report = known()
     report["runs"].append(row)
     report["cases"][name] = {
         **{k: v for k, v in case.items() if k != "cap"}, "model": trained.name, "objective": "multiplier",
@@ -87,6 +87,12 @@ def one(name: str, groups: int, seed: int, loss: float, work: Path) -> None:
     told = f"{row['loss_points']:.2f} points, multipliers {row['multiplier_energy_lower']:.1f} times lower"
     print(f"{name} {groups} groups, seed {seed}: {told}, {row['evaluations']} evaluations, {row['wall_s']:.0f} s",
           flush=True)  # fmt: skip
+
+
+def known() -> dict[str, Any]:
+    """Return the rows that are there already."""
+    found: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {"cases": {}, "runs": []}
+    return found
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ from torch import nn
 
 from axdnn.channels import ChannelBank, coding_bank, recorded_channels, recorded_importance
 from axdnn.evaluation import Evaluator, RowMapping, Split
-from axdnn.generation import Constraints, PaperOptions, Request, Run, generate, generate_front
+from axdnn.generation import Constraints, PaperOptions, Request, Run, TuningOptions, generate, generate_front, tune
 from axdnn.hardware import load_accelerator
 from axdnn.layers import Recipe
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, fold_batch_norm
 from axdnn.records import GenerationResult, InvalidInputError, RecordError, to_json
+from axdnn.retraining import FineTuning
 from axdnn.testing import counted_images
 
 CIRCUITS = "mul8s_1L2L,mul8u_2AC,mul8u_QKX,mul8u_13QR,mul8u_17MJ,mul8u_1SX"
@@ -168,6 +169,16 @@ def test_a_front_of_budgets(small: Small, tmp_path: Path) -> None:
     results = generate_front(model, calibration, splits, request(), (4.0, 12.0), cache=tmp_path)
     assert results[0].multiplier_energy_j >= results[1].multiplier_energy_j
     assert all(set(result.assignment) == set(PARTS) for result in results)
+
+
+def test_training_takes_turns_with_parts(small: Small) -> None:
+    model, calibration, splits = small
+    run = Run(model, calibration, splits, request(max_accuracy_loss=12.0))
+    train = Split("fit", *masked(300, torch.Generator().manual_seed(77)))
+    options = TuningOptions(rounds=1, fine_tuning=FineTuning(epochs=1))
+    found = tune(run, train, options)
+    assert set(found.rounds[0].assignment.multipliers) == set(PARTS)
+    assert found.model.layer_names == PARTS
 
 
 @pytest.mark.parametrize("groups", [0, -2, 1.5, True, "2"])
