@@ -75,24 +75,26 @@ def split_channels(
             f"`channel_groups` must be at most {most}, the most channels of a layer that can be told apart, "
             f"but got {groups}"
         )
-    names = {name: _part_names(captured, name, len(parts)) for name, parts in divided.items()}
+    if not divided:
+        return SplitModel(captured, captured, {}, {})
+    named = {
+        name: dict(zip(_part_names(captured, name, groups), parts, strict=True)) for name, parts in divided.items()
+    }
     nodes: list[Node] = []
     layers: dict[str, FloatLayer] = {}
     calls: dict[str, tuple[str, ...]] = {}
     for node in captured.nodes.values():
-        name = node.layer_name
-        if not node.is_layer or name not in divided:
-            nodes.append(node)
-            if node.is_layer and name not in layers:
-                layers[name] = captured.layer(name)
-            continue
-        for part, own in zip(divided[name], names[name], strict=True):
-            layers.setdefault(own, _cut(captured.layer(name), part))
-        made = _written_out(captured, node, divided[name], names[name])
-        calls[node.name] = tuple(n.name for n in made if n.is_layer)
+        name, made = node.layer_name, [node]
+        if node.is_layer and name in named:
+            made = _written_out(captured, node, named[name])
+            calls[node.name] = tuple(n.name for n in made if n.is_layer)
+        for own in (n.layer_name for n in made if n.is_layer):
+            part = named.get(name, {}).get(own)
+            if own not in layers:
+                layers[own] = captured.layer(name) if part is None else _cut(captured.layer(name), part)
         nodes += made
-    parts = {own: part for name in divided for own, part in zip(names[name], divided[name], strict=True)}
-    return SplitModel(captured, captured.rebuilt(nodes, layers) if divided else captured, parts, calls)
+    parts = {own: part for of_layer in named.values() for own, part in of_layer.items()}
+    return SplitModel(captured, captured.rebuilt(nodes, layers), parts, calls)
 
 
 def require_groups(groups: int) -> None:
@@ -119,25 +121,28 @@ def _divided(
     """Return the parts of each layer that is split."""
     found = {}
     for name in captured.layer_names:
-        units = _units(captured, name)
-        if units < max(groups, 2):
-            continue
-        channels = len(captured.layer(name).weight)
-        each = channels // units  # channels that stay together
-        values = torch.zeros(channels) if name not in importance else torch.tensor(list(importance[name])).double()
-        if len(values) != channels:
-            raise InvalidInputError(
-                f"the importance of {name!r} must have {channels} values, one a channel, but has {len(values)}"
-            )
-        order = values.view(units, each).sum(dim=1).argsort(descending=True, stable=True).tolist()
-        blocked = int(captured.nodes[name].attrs.get("groups", 1)) > 1
-        parts = []
-        for i in range(groups):
-            members = sorted(order[i * units // groups : (i + 1) * units // groups])
-            own = tuple(m * each + j for m in members for j in range(each))
-            parts.append(Part(name, own, tuple(members) if blocked else None))
-        found[name] = tuple(parts)
+        if _units(captured, name) >= max(groups, 2):
+            found[name] = _parts(captured, name, groups, importance.get(name))
     return found
+
+
+def _parts(captured: CapturedModel, name: str, groups: int, importance: Sequence[float] | None) -> tuple[Part, ...]:
+    """Share out the channels of a layer, the most important ones first; what reads the same inputs stays together."""
+    units, channels = _units(captured, name), len(captured.layer(name).weight)
+    values = torch.zeros(channels) if importance is None else torch.tensor(list(importance)).double()
+    if len(values) != channels:
+        raise InvalidInputError(
+            f"the importance of {name!r} must have {channels} values, one a channel, but has {len(values)}"
+        )
+    each = channels // units
+    order = values.view(units, each).sum(dim=1).argsort(descending=True, stable=True).tolist()
+    blocked = int(captured.nodes[name].attrs.get("groups", 1)) > 1
+    parts = []
+    for i in range(groups):
+        members = sorted(order[i * units // groups : (i + 1) * units // groups])
+        own = tuple(m * each + j for m in members for j in range(each))
+        parts.append(Part(name, own, tuple(members) if blocked else None))
+    return tuple(parts)
 
 
 def _part_names(captured: CapturedModel, name: str, count: int) -> tuple[str, ...]:
@@ -159,23 +164,22 @@ def _attrs(attrs: Mapping[str, object], part: Part) -> dict[str, object]:
     return {**attrs, "groups": len(part.blocks)} if part.blocks is not None else dict(attrs)
 
 
-def _written_out(
-    captured: CapturedModel, node: Node, parts: Sequence[Part], names: Sequence[str]
-) -> list[Node]:  # fmt: skip
+def _written_out(captured: CapturedModel, node: Node, parts: Mapping[str, Part]) -> list[Node]:
     """Return a call of a layer as calls of its parts, joined under its own name."""
     made: list[Node] = []
-    own = names if not node.layer else [f"{node.name}{name.removeprefix(node.layer)}" for name in names]
-    for part, name, call in zip(parts, names, own, strict=True):
+    own = {name: name if not node.layer else f"{node.name}{name.removeprefix(node.layer)}" for name in parts}
+    for name, part in parts.items():
+        call = own[name]
         source = node.inputs
         if part.blocks is not None:
             made.append(_selection(f"{call}.inputs", source[0], 1, _inputs(captured, part)))
             source = (made[-1].name,)
         attrs = _attrs(node.attrs, part)
         made.append(replace(node, name=call, inputs=source, attrs=attrs, layer=name if call != name else ""))
-    order = [c for part in parts for c in part.channels]
+    order = [c for part in parts.values() for c in part.channels]
     in_place = order == sorted(order)
     joined = node.name if in_place else f"{node.name}.joined"
-    made.append(Node(joined, "cat", tuple(own), {"dim": node.channel_dim}))
+    made.append(Node(joined, "cat", tuple(own.values()), {"dim": node.channel_dim}))
     if not in_place:
         back = torch.tensor(order).argsort().tolist()
         made.append(_selection(node.name, joined, node.channel_dim, back))
