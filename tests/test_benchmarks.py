@@ -126,6 +126,25 @@ def test_tuned_networks_kept_their_budget_where_it_was_decided() -> None:
             assert not tried["accepted"] or tried["search_points"] <= run["max_accuracy_loss"]
 
 
+GROUPS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "channel_groups.json"
+
+
+def test_channel_groups_are_compared_under_one_cap_with_one_exact_network() -> None:
+    """Whatever the groups, the exact network is right on as many images and its multipliers need as much."""
+    runs = json.loads(GROUPS.read_text())["runs"]
+    keys = [(r["case"], r["seed"], r["max_accuracy_loss"], r["channel_groups"]) for r in runs]
+    assert len(set(keys)) == len(keys)
+    for run in runs:
+        whole = next(r for r, k in zip(runs, keys, strict=True) if k == (run["case"], run["seed"], 1.0, 1))
+        assert run["evaluations"] <= run["cap"] == whole["cap"]
+        assert run["images"] == whole["images"]
+        assert run["baseline_accuracy"] == whole["baseline_accuracy"]
+        assert run["baseline_multiplier_energy_j"] == pytest.approx(whole["baseline_multiplier_energy_j"], rel=1e-12)
+        assert run["layers"] == run["channel_groups"] * whole["layers"]
+        assert run["accept_bound_points"] <= run["max_accuracy_loss"]
+        assert "identical on the literal reference path" in run["reference_check"]
+
+
 SCORES = json.loads((Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "scores.json").read_text())
 GUIDED = [(r["case"], r["seed"]) for r in SCORES["runs"] if r["score"] == "ablation"]
 

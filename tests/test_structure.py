@@ -27,7 +27,8 @@ _CHAIN["layers"] = {*_CHAIN["quant"], "quant"}
 _CHAIN["retraining"] = {*_CHAIN["layers"], "layers"}
 _CHAIN["importance"] = _CHAIN["robustness"] = {*_CHAIN["layers"], "layers", "hardware"}
 _CHAIN["evaluation"] = {*_CHAIN["importance"], "importance", "robustness"}
-_CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["evaluation"], "evaluation", "retraining"}
+_CHAIN["channels"] = {*_CHAIN["evaluation"], "evaluation"}
+_CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["channels"], "channels", "retraining"}
 _CHAIN["export"] = {*_CHAIN["layers"], "layers"}
 _CHAIN["data"] = {"records"}
 _CHAIN["models"] = {*_CHAIN["quant"], "quant", "data"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from axdnn.cli.console import Format, parts_of, progress, show_table
-from axdnn.cli.generate import CONSTRAINT_HELP, MULTIPLIERS_HELP, OBJECTIVE_HELP, STRATEGY_HELP
+from axdnn.cli.generate import CHANNELS_HELP, CONSTRAINT_HELP, MULTIPLIERS_HELP, OBJECTIVE_HELP, STRATEGY_HELP
 from axdnn.cli.model_options import DATA_HELP, MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, split_limits
 
 
@@ -22,6 +22,7 @@ def compare(
     multipliers: str = typer.Option("evoapprox8b", help=MULTIPLIERS_HELP),
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
+    channel_groups: int = typer.Option(1, help=CHANNELS_HELP),
     score: str = typer.Option("conductance", help="Importance that guides, see `axdnn generate`."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations of each run, at least 3."),
     weights: Path | None = typer.Option(None, help=WEIGHTS_HELP),
@@ -44,7 +45,7 @@ def compare(
     request = Request(
         multipliers=multipliers, accelerator=accelerator, score=score, evaluations=evaluations,
         objective=objective,  # type: ignore[arg-type]
-        constraints=parse_constraints(constraint or []),
+        constraints=parse_constraints(constraint or []), channel_groups=channel_groups,
     )  # fmt: skip
     with progress(quiet) as show:
         found = run_all(

@@ -41,6 +41,7 @@ CONSTRAINT_HELP = (
     "Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, memory=8MB, "
     "tie=stage1.* (layers that share their multiplier)."
 )
+CHANNELS_HELP = "Groups of output channels in each layer, each with a multiplier of its own; 1: one a layer."
 
 
 def generate(
@@ -55,6 +56,7 @@ def generate(
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
+    channel_groups: int = typer.Option(1, help=CHANNELS_HELP),
     recover: str = typer.Option(",".join(STEPS), help=RECOVER_HELP),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
@@ -82,7 +84,7 @@ def generate(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
         score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
         objective=objective,  # type: ignore[arg-type]
-        constraints=parse_constraints(constraint or []),
+        constraints=parse_constraints(constraint or []), channel_groups=channel_groups,
         recipe=recovery_recipe(parts_of("--recover", recover.removesuffix("none"), str)),
     )  # fmt: skip
     options = {

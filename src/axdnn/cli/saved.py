@@ -15,6 +15,7 @@ RUN_HELP = "Folder of a finished `axdnn generate`. Without it: --model, --data a
 MULTIPLIER_HELP = "One circuit for every layer."
 ASSIGNMENT_HELP = "JSON file of an Assignment record: layer -> multiplier."
 ACCELERATOR_HELP = "Whose exact rows, if it has any, multiply exactly; default tpu_v4, of a run its own."
+CHANNELS_HELP = "Groups of output channels that the assignment speaks of, without a run; default 1."
 
 
 def rebuilt(
@@ -28,6 +29,7 @@ def rebuilt(
     std: str | None,
     accelerator: str | None,
     seed: int | None,
+    channel_groups: int | None,
     show: Callable[[str, int, int], None],
 ) -> Rebuilt:
     """Return the network that the options name.
@@ -40,7 +42,7 @@ def rebuilt(
     from axdnn.records import Assignment, InvalidInputError, load_record
 
     given = {"--model": model, "--multiplier": multiplier, "--assignment": assignment, "--mean": mean, "--std": std,
-             "--seed": seed}  # fmt: skip
+             "--seed": seed, "--channel-groups": channel_groups}  # fmt: skip
     if run is not None:
         extra = [name for name, value in given.items() if value is not None]
         if extra:
@@ -53,5 +55,5 @@ def rebuilt(
     return rebuild(
         model, data, multiplier if assignment is None else load_record(Assignment, assignment), weights=weights,
         mean=numbers("--mean", mean), std=numbers("--std", std), accelerator=accelerator or "tpu_v4",
-        recipe=Recipe(seed=seed or 0), progress=show,
+        recipe=Recipe(seed=seed or 0), channel_groups=1 if channel_groups is None else channel_groups, progress=show,
     )  # fmt: skip

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from axdnn.channels import coding_bank, described, recorded_channels
 from axdnn.evaluation import (
     FULL_SHARE,
-    CodingBank,
     Evaluator,
     OutOfEvaluationsError,
     RowMapping,
@@ -31,9 +31,9 @@ from axdnn.generation.request import Request
 from axdnn.generation.sensitivity import expect
 from axdnn.hardware import load_accelerator
 from axdnn.importance import channel_conductance
-from axdnn.layers import SHARED_BYTES, Calibration, Recipe
+from axdnn.layers import SHARED_BYTES, Recipe
 from axdnn.multipliers import load_multiplier
-from axdnn.quant import capture, fold_batch_norm, network_of
+from axdnn.quant import capture, fold_batch_norm
 from axdnn.records import Evaluation, GenerationResult, InvalidInputError, LayerScores, Study
 
 Progress = Callable[[str, int, int], None]
@@ -117,13 +117,15 @@ class Run:
                 "`generate` judges by accuracy and needs a model of one input and one result, class scores (b, n), "
                 f"but this one has {len(self.captured.input_shapes)} and {len(self.captured.outputs)}; wrap it"
             )
-        self.network = network_of(self.captured, self.name)
         recipe = Recipe(**{**request.recipe.__dict__, "seed": request.seed})
-        self.calibration = Calibration(
-            self.captured, calibration, recipe.fit_rows, recipe.seed, recipe.activation_range
-        )
         chip = load_accelerator(request.accelerator)
-        self.bank = CodingBank(self.calibration, recipe, codings, RowMapping.of(chip))
+        self.bank = coding_bank(
+            self.captured, calibration, recipe, codings, RowMapping.of(chip), request.channel_groups
+        )
+        self.calibration = self.bank.calibration
+        self.captured = self.calibration.model  # split by channels, if that is asked for
+        self.network = described(self.bank, self.name)
+        self.provenance |= recorded_channels(self.bank)
         self.exact = load_multiplier("exact")
         offered = (self.exact, *request.candidates())
         if request.strategy == "exhaustive":  # before any work

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from axdnn.channels import require_groups
 from axdnn.generation.agn import agn
 from axdnn.generation.constraints import Constraints
 from axdnn.generation.exhaustive import exhaustive
@@ -97,6 +98,8 @@ class Request:
         constraints: limits and ties that hold for every strategy.
         nsga2: options of strategy `nsga2`.
         sensitivity: what strategy `integer` measures of single layers before it searches.
+        channel_groups: groups of output channels in each layer, each with a multiplier of its own; see
+            `axdnn.channels.split_channels`. 1: one multiplier a layer.
     """
 
     max_accuracy_loss: float = 1.0
@@ -113,6 +116,7 @@ class Request:
     constraints: Constraints = field(default_factory=Constraints)
     nsga2: NsgaOptions = field(default_factory=NsgaOptions)
     sensitivity: SensitivityOptions = field(default_factory=SensitivityOptions)
+    channel_groups: int = 1
 
     def __post_init__(self) -> None:
         """Check what can be checked before any work."""
@@ -132,6 +136,7 @@ class Request:
             require_finite("accept_tries", self.accept_tries, 1, 30)
         if self.strategy in PRECISION:  # here, so that whoever reads the request sees the recipe that is used
             object.__setattr__(self, "recipe", precision_recipe(self.recipe))
+        require_groups(self.channel_groups)
         load_accelerator(self.accelerator)
         if not isinstance(self.multipliers, str):
             for multiplier in self.multipliers:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from axdnn.channels import coding_bank, described, recorded_channels, recorded_importance
 from axdnn.data import Dataset, cache_root, load_dataset
-from axdnn.evaluation import CodingBank, Evaluator, RowMapping
+from axdnn.evaluation import Evaluator, RowMapping
 from axdnn.hardware import load_accelerator
-from axdnn.layers import ApproxModel, Calibration, Recipe
+from axdnn.layers import ApproxModel, Recipe
 from axdnn.methods.run_folder import RESULT_FILE, RUN_FILE
 from axdnn.methods.xai_gen import accelerator_text, splits_of, weights_digest, weights_text
 from axdnn.models import model_identity, resolve_model
 from axdnn.multipliers import load_multiplier
-from axdnn.quant import capture, fold_batch_norm, network_of
+from axdnn.quant import capture, fold_batch_norm
 from axdnn.records import Assignment, GenerationResult, InvalidInputError, RecordError, load_record
 
 Progress = Callable[[str, int, int], None]
@@ -69,6 +70,8 @@ def rebuild(
     std: Sequence[float] | None = None,
     accelerator: str = "tpu_v4",
     recipe: Recipe | None = None,
+    channel_groups: int = 1,
+    channel_importance: Mapping[str, Sequence[float]] | None = None,
     progress: Progress | None = None,
     expect: dict[str, str] | None = None,
 ) -> Rebuilt:
@@ -83,6 +86,8 @@ def rebuild(
         std: likewise.
         accelerator: whose exact rows, if it has any, multiply exactly.
         recipe: conversion switches; its seed also draws the calibration images.
+        channel_groups: of each layer; the assignment then names parts, as `conv1.part0`.
+        channel_importance: that puts channels in order, see `axdnn.channels.coding_bank`.
         progress: called with (message, done, total).
         expect: `data_sha256` and `weights_digest` that data and weights must have.
 
@@ -100,9 +105,10 @@ def rebuild(
             raise InvalidInputError(f"{what} another content than those of the run: {key} {found[key]}, not {wanted}")
     images, _ = splits_of(dataset, recipe.seed)
     captured = fold_batch_norm(capture(trained.model, images))
-    calibration = Calibration(captured, images, recipe.fit_rows, recipe.seed, recipe.activation_range)
-    bank = CodingBank(calibration, recipe, cache_root() / "codings", RowMapping.of(chip))
-    network, exact = network_of(captured, trained.name), load_multiplier("exact")
+    bank = coding_bank(
+        captured, images, recipe, cache_root() / "codings", RowMapping.of(chip), channel_groups, channel_importance
+    )
+    network, exact = described(bank, trained.name), load_multiplier("exact")
     if isinstance(assignment, str):
         name = load_multiplier(assignment).name
         assignment = Assignment(multipliers=dict.fromkeys(network.layer_names, name))
@@ -139,6 +145,7 @@ def load_run(
     if model_identity(spec) != settings["model"]:
         raise InvalidInputError(f"the code of {spec!r} has changed since the run: {settings['model']!r} then")
     _same("weights", settings["weights"], "" if weights is None else weights_text(Path(weights)))
+    groups = _groups(settings)
     chip = settings["accelerator"] if accelerator is None else accelerator
     if " sha256:" in chip:
         raise InvalidInputError(f"the run used an accelerator file of its user's ({chip}): give it with --accelerator")
@@ -147,9 +154,11 @@ def load_run(
         spec, settings["data"], result.chosen.assignment, weights=weights, accelerator=chip,
         mean=_numbers(settings["mean"]), std=_numbers(settings["std"]),
         recipe=_recipe(settings["recipe"], int(settings["seed"])), progress=progress,
+        channel_groups=groups, channel_importance=recorded_importance(result.provenance) if groups > 1 else None,
         expect={key: settings[key] for key in ("data_sha256", "weights_digest")},
     )  # fmt: skip
-    if built.evaluator.network != result.network:
+    split = recorded_channels(built.evaluator.bank)
+    if built.evaluator.network != result.network or not split.items() <= result.provenance.items():
         raise InvalidInputError(
             f"the model {spec!r} is captured as another network than in the run (axdnn {settings['axdnn']} then)"
         )
@@ -197,6 +206,14 @@ def _recipe(text: str, seed: int) -> Recipe:
         return Recipe(**{**switches, "seed": seed})
     except (AssertionError, SyntaxError, TypeError, ValueError) as error:
         raise RecordError(f"the run's recipe cannot be read: {text!r}") from error
+
+
+def _groups(settings: Mapping[str, str]) -> int:
+    """Return the channel groups of a run; runs made before there were any have one."""
+    text = settings.get("channel_groups", "1")
+    if not (text.isdecimal() and int(text) >= 1):
+        raise RecordError(f"the run's number of channel groups cannot be read: {text!r}")
+    return int(text)
 
 
 def _numbers(text: str) -> tuple[float, ...] | None:
