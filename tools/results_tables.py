@@ -99,4 +99,45 @@ def tuned() -> str:
     return "\n".join(lines)
 
 
-BLOCKS = {"results": results, "tuning": tuned}
+def skipping() -> str:
+    """Return what multipliers, skipped neurons and both save: a line a network, objective and kind, seeds together."""
+    file = RESULTS / "skipping.json"
+    if not file.exists():
+        return "Not measured yet."
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in json.loads(file.read_text())["runs"]:
+        groups.setdefault((run["case"], run["data"], run["objective"], run["kind"]), []).append(run)
+    lines = [
+        "| network | minimised | chosen | seeds | multiplier energy saved | chip energy / exact "
+        "| test loss, points (mean, worst) | neurons skipped, by layer, % (mean) | evaluations | images through networks |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (case, data, objective, kind), runs in sorted(groups.items(), key=lambda item: _place(item[0])):
+        losses = [run["loss_points"] for run in runs]
+        lines.append(
+            f"| {case}, {data} | {MINIMISED[objective]} | {kind} | {len(runs)} | {100 * (1 - 1 / _lower(runs)):.1f} % "
+            f"({_lower(runs):.2f} times lower) | "
+            f"{100 * _mean([r['streaming_energy_j'] / r['baseline_streaming_energy_j'] for r in runs]):.1f} % | "
+            f"{_mean(losses):.2f}, {max(losses):.2f} | {_shares(runs)} | "
+            f"{_mean([r['evaluations'] for r in runs]):,.0f} | {_mean([r['network_images'] for r in runs]):,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+MINIMISED = {"multiplier": "multipliers", "energy": "chip", "paper_literal": "paper's equations"}
+KINDS = ("multipliers only", "skip only", "both")
+
+
+def _place(group: tuple[str, ...]) -> tuple[int, ...]:
+    case, _, objective, kind = group
+    return ORDER.index(case), list(MINIMISED).index(objective), KINDS.index(kind)
+
+
+def _shares(runs: list[Run]) -> str:
+    """Layer and mean share of its neurons that is skipped, for layers that skip any."""
+    layers = list(runs[0]["assignment"])
+    means = {layer: 100 * _mean([run["skipped"].get(layer, 0.0) for run in runs]) for layer in layers}
+    return ", ".join(f"{layer} {share:.0f}" for layer, share in means.items() if share > 0) or "none"
+
+
+BLOCKS = {"results": results, "tuning": tuned, "skipping": skipping}

@@ -20,6 +20,7 @@ from axdnn.cli.model_options import (
     split_limits,
 )
 from axdnn.cli.paper_options import PAPER_HELP, paper_options
+from axdnn.cli.skip_options import SKIP_HELP, SKIP_ONLY_HELP, skip_options
 
 if TYPE_CHECKING:
     from axdnn.generation import Request
@@ -54,6 +55,8 @@ def generate(
     strategy: str = typer.Option("integer", help=STRATEGY_HELP),
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
+    skip: str | None = typer.Option(None, metavar="auto|0.25,0.5", help=SKIP_HELP),
+    skip_only: bool = typer.Option(False, "--skip-only", help=SKIP_ONLY_HELP),
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
     recover: str = typer.Option(",".join(STEPS), help=RECOVER_HELP),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
@@ -82,7 +85,7 @@ def generate(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
         score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
         objective=objective,  # type: ignore[arg-type]
-        constraints=parse_constraints(constraint or []),
+        constraints=parse_constraints(constraint or []), skip=skip_options(skip, skip_only),
         recipe=recovery_recipe(parts_of("--recover", recover.removesuffix("none"), str)),
     )  # fmt: skip
     options = {
