@@ -171,7 +171,8 @@ def test_a_run_is_counted_cached_and_resumed(small: Small, tmp_path: Path, alone
     assert whole.cost.multiplier_energy_j == whole.chosen.multiplier_energy_j
     assert not alone or set(chosen.multipliers.values()) == {"mul8s_1KV6"}
     assert from_json(GenerationResult, to_json(whole)) == whole
-    assert any("skipping" in note for note in whole.notes)
+    assert any("layers that can skip" in note for note in whole.notes)
+    assert any("level of skipping; 3 of these" in note for note in whole.notes)
     accepted = [e.multiplier_energy_j for e in whole.visited if e.accepted]
     assert whole.multiplier_energy_j == min(accepted)
 
@@ -259,5 +260,6 @@ def test_equal_options_are_equal_and_other_strategies_refuse_them(
         generate(*small, request(skip=tiny))
     both = generate(*small, request(skip=dataclasses.replace(tiny, multipliers=True), evaluations=3))
     assert not both.skipped
+    assert any("no layer can skip neurons" in note for note in both.notes)
     with pytest.raises(InvalidInputError, match="leave `skip` out"):
         tune(Run(*small, request()), small_train)

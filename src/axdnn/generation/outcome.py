@@ -154,7 +154,7 @@ def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
     return (
         "all multipliers are exact: neurons alone were skipped" if skip_alone else screening,
         *_checked(judge.problem.expected, "multiplier"),
-        *_skipped(judge.problem),
+        *_skipped(judge.problem, request),
         *(exact_only if request.strategy in PRECISION else ()),
         "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
         "split was used once, for the final figure",
@@ -162,13 +162,14 @@ def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
     )
 
 
-def _skipped(problem: Problem) -> tuple[str, ...]:
+def _skipped(problem: Problem, request: Request) -> tuple[str, ...]:
     """Say how neurons were skipped, and how far the predictions were off."""
     if not isinstance(problem, SkippingProblem):
-        return ()
+        asked = request.skip is not None and request.skip.fractions
+        return ("no layer can skip neurons: the fractions round to none of them",) if asked else ()
     levels = problem.levels
     told = (
-        f"neurons were chosen for skipping with the multipliers, in {len(levels.layers)} of the network's layers, the "
+        f"a share of skipped neurons was chosen for each of {len(levels.layers)} layers that can skip, the "
         "least important by conductance first (of layers that make outputs: inputs, by the size of what they add); "
         "products of later layers with their zeros are left out"
     )
