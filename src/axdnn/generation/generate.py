@@ -200,8 +200,7 @@ class Run:
 
     def _neurons(self, images: torch.Tensor) -> Neurons | None:
         """Measure the importance of neurons if the strategy skips any."""
-        skips = self.request.paper.skip > 0 if self.request.strategy == "paper" else self.request.skip is not None
-        if not skips or (self.request.skip is not None and not self.request.skip.fractions):
+        if not self.request.skips:
             return None
         attributed = images[:NEURON_IMAGES]
         values, spent = channel_conductance(self.captured, attributed, progress=self.progress)

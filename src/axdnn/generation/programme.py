@@ -8,11 +8,7 @@ find from many starts; the solution is polished the same way (the tests compare 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,7 +17,9 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from axdnn.generation.neighbours import kind_moves, two_kinds
 from axdnn.generation.problem import Floats, Ints, Problem
+from axdnn.generation.silence import silent_output
 
 # A limit on nodes is the same on every machine; the limit on time is a last resort.
 NODE_LIMIT = 5_000
@@ -31,29 +29,6 @@ STARTS = 6
 TIGHTENINGS = 2
 TOLERANCE = 1e-9
 BROKEN = 1e9  # exact networks: the value of a choice that breaks a limit
-
-
-@contextlib.contextmanager
-def silent_output() -> Iterator[None]:
-    """Keep what the solver writes to standard output by itself, which nobody asked for, out of ours.
-
-    HiGHS prints a line now and then whatever its options say (scipy 1.17); a result as JSON would be no JSON with it.
-    """
-    sys.stdout.flush()
-    try:
-        kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # there is no standard output
-        yield
-        return
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).fflush(None)  # what the C library holds back, where it can be asked
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 class Around(NamedTuple):
@@ -231,21 +206,8 @@ class Programme:
 
     @cached_property
     def _pairs(self) -> Ints:
-        """Choices of one or two kinds: of each pair, layers move to the second in the order of damage per saving.
-
-        Two kinds share the pods, which the linearised programme prices badly from afar; here the prices are exact.
-        """
-        layers, kinds, pods = self.shape
-        choices = [np.repeat(np.arange(kinds)[:, None], layers, axis=1)]
-        dynamic = self.problem.table.dynamic_j
-        for a in range(kinds if pods > 1 else 0):
-            saved = dynamic[:, [a]] - dynamic
-            ratio = (self.damage - self.damage[:, [a]]) / np.where(saved > 0, saved, np.nan)
-            rank = np.argsort(np.argsort(np.where(np.isnan(ratio), np.inf, ratio), axis=0), axis=0)
-            later = np.flatnonzero(saved.sum(axis=0) > 0)
-            moved = rank.T[later, None, :] < np.arange(1, layers)[None, :, None]
-            choices.append(np.where(moved, later[:, None, None], a).reshape(-1, layers))
-        return np.concatenate(choices).astype(np.int64)
+        """Choices of one or two kinds to start from, `(C, L)`."""
+        return two_kinds(self.problem.table.dynamic_j, self.damage, self.shape[2])
 
     def _best(self, found: list[Ints], value: Callable[[Ints], Floats]) -> Ints | None:
         values = value(np.stack(found))
@@ -271,24 +233,8 @@ class Programme:
 
     def _moves(self, choice: Ints) -> Ints:
         """Choices near one, those excluded left out, `(C, L)`."""
-        moves = self._kind_moves(choice)
+        moves = kind_moves(choice, self.shape[1])
         return np.asarray(moves[~self._taken(moves)])
-
-    def _kind_moves(self, choice: Ints) -> Ints:
-        """Choices of multipliers near one: of one layer, of two layers, of a kind wherever it is used."""
-        layers, kinds, _ = self.shape
-        used, swaps = np.unique(choice), self._swaps(choice)
-        single = np.repeat(choice[None, :], layers * kinds, axis=0)
-        single[np.arange(layers * kinds), np.repeat(np.arange(layers), kinds)] = np.tile(np.arange(kinds), layers)
-        pairs = single[np.isin(single, used).all(axis=1)]  # two layers at once, among the kinds in use
-        double = np.repeat(pairs, layers * len(used), axis=0)
-        spots = np.repeat(np.arange(layers), len(used))
-        double[np.arange(len(double)), np.tile(spots, len(pairs))] = np.tile(np.tile(used, layers), len(pairs))
-        return np.unique(np.concatenate([single, swaps, double]), axis=0)
-
-    def _swaps(self, choice: Ints) -> Ints:
-        """Choices in which one kind gives way to another wherever it is used."""
-        return np.stack([np.where(choice == k, m, choice) for k in np.unique(choice) for m in range(self.shape[1])])
 
     def _taken(self, choices: Ints) -> npt.NDArray[np.bool_]:
         """Return which choices are excluded, `(C,)`."""

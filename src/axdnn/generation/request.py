@@ -154,6 +154,13 @@ class Request:
         return partial(paper, options=self.paper) if self.strategy == "paper" else STRATEGIES[self.strategy]
 
     @property
+    def skips(self) -> bool:
+        """Whether the strategy may skip neurons."""
+        if self.strategy == "paper":
+            return self.paper.skip > 0
+        return self.skip is not None and bool(self.skip.fractions)
+
+    @property
     def screened(self) -> bool:
         """Whether candidates that others beat are left out before the search."""
         return self.strategy != "exhaustive"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from axdnn.generation.neighbours import kind_moves, kind_swaps
 from axdnn.generation.problem import Floats, Ints, Problem
 from axdnn.generation.programme import Around, Programme
 from axdnn.generation.skip_problem import SkippingProblem
@@ -109,7 +110,7 @@ class SkipProgramme(Programme):
     def _moves(self, choice: Ints) -> Ints:
         """Choices near one: other multipliers, other levels, two levels by one step, and a level with a multiplier."""
         layers, (rows, levels) = self.shape[0], self.allowed.shape
-        kinds, now = self._kind_moves(choice[:layers]), choice[layers:]
+        kinds, now = kind_moves(choice[:layers], self.shape[1]), choice[layers:]
         steps = np.array([now + sign * one for one in np.eye(rows, dtype=np.int64) for sign in (-1, 1)])
         single = np.repeat(now[None, :], rows * levels, axis=0)
         single[np.arange(len(single)), np.repeat(np.arange(rows), levels)] = np.tile(np.arange(levels), rows)
@@ -117,7 +118,7 @@ class SkipProgramme(Programme):
         skips = self._valid(np.concatenate([single, both, now[None, :] + 1, now[None, :] - 1]))
         used = np.isin(kinds, np.unique(choice[:layers])).all(axis=1)
         one = kinds[used & ((kinds != choice[:layers]).sum(axis=1) <= 1)]
-        near = np.unique(np.concatenate([one, self._swaps(choice[:layers])]), axis=0)
+        near = np.unique(np.concatenate([one, kind_swaps(choice[:layers], self.shape[1])]), axis=0)
         stepped = self._valid(steps)
         moves = np.concatenate([
             np.hstack([kinds, np.tile(now, (len(kinds), 1))]),
