@@ -15,6 +15,7 @@ from pathlib import Path
 
 import baseline_tables
 import hardware_tables
+import option_tables
 import recovery_tables
 import results_figures
 import results_tables
@@ -170,7 +171,7 @@ def accelerators() -> str:
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
           "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **score_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
-          **baseline_tables.BLOCKS, **results_tables.BLOCKS, "recovery": recovery_tables.recovery, "compensation": recovery_tables.by_layer}  # fmt: skip
+          **baseline_tables.BLOCKS, **results_tables.BLOCKS, **option_tables.BLOCKS, "recovery": recovery_tables.recovery, "compensation": recovery_tables.by_layer}  # fmt: skip
 
 
 def rewritten(text: str) -> str:

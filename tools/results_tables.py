@@ -49,11 +49,11 @@ def _network(report: dict[str, Any], runs: list[Run]) -> str:
         "| evaluations | images through networks | processor seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for row, mine in sorted(by_row.items(), key=lambda item: _lower(item[1]), reverse=True):
+    for row, mine in sorted(by_row.items(), key=lambda item: lower(item[1]), reverse=True):
         gaps = [seeds[r["seed"]] / r["multiplier_energy_j"] for r in mine if seeds[r["seed"]] is not None]
         losses = [r["loss_points"] for r in mine]
         lines.append(
-            f"| `{row}` | {len(mine)} | {100 * (1 - 1 / _lower(mine)):.1f} % ({_lower(mine):.1f} times lower) | "
+            f"| `{row}` | {len(mine)} | {100 * (1 - 1 / lower(mine)):.1f} % ({lower(mine):.1f} times lower) | "
             f"{100 * mean([r['streaming_energy_j'] / r['baseline_streaming_energy_j'] for r in mine]):.1f} % | "
             f"{mean(losses):.2f}, {max(losses):.2f} | {f'{geometric(gaps):.2f} x' if gaps else '-'} | "
             f"{mean([r['evaluations'] for r in mine]):,.0f} | {mean([r['network_images'] for r in mine]):,.0f} | "
@@ -70,7 +70,8 @@ def _best_exact(runs: list[Run], seed: int) -> float | None:
     return min((r["multiplier_energy_j"] for r in runs if r["seed"] == seed and r["row"] in EXACT), default=None)
 
 
-def _lower(runs: list[Run]) -> float:
+def lower(runs: list[Run]) -> float:
+    """How many times less multiplier energy than the exact network, geometric mean."""
     return geometric([run["multiplier_energy_lower"] for run in runs])
 
 
@@ -141,37 +142,4 @@ def tuned() -> str:
     return "\n".join(lines)
 
 
-def channel_groups() -> str:
-    """Return what a multiplier for each group of output channels brought, a line a network and number of groups."""
-    file = RESULTS / "channel_groups.json"
-    if not file.exists():
-        return "Not measured yet."
-    runs = json.loads(file.read_text())["runs"]
-    lines = [
-        "| network | budget | groups | seeds | layers to choose for | multiplier energy saved | of each seed, times lower "
-        "| multiplier energy / one group | chip energy / exact, not split | test loss, points (mean, worst) | evaluations "
-        "| images through networks | processor seconds |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    names = ("case", "max_accuracy_loss", "channel_groups")
-    for case, budget, groups in sorted(
-        {tuple(r[k] for k in names) for r in runs}, key=lambda k: (ORDER.index(k[0]), k)
-    ):
-        same = [r for r in runs if (r["case"], r["max_accuracy_loss"]) == (case, budget)]
-        whole = {r["seed"]: r for r in same if r["channel_groups"] == 1}
-        mine = [r for r in same if r["channel_groups"] == groups and r["seed"] in whole]
-        ratios = [r["multiplier_energy_j"] / whole[r["seed"]]["multiplier_energy_j"] for r in mine]
-        chip = [r["streaming_energy_j"] / whole[r["seed"]]["baseline_streaming_energy_j"] for r in mine]
-        losses = [r["loss_points"] for r in mine]
-        each = ", ".join(f"{r['multiplier_energy_lower']:.4g}" for r in mine)
-        lines.append(
-            f"| {case} | {budget:g} | {groups} | {len(mine)} | {mine[0]['layers']} | {100 * (1 - 1 / _lower(mine)):.1f} % "
-            f"({_lower(mine):.1f} times lower) | {each} | "
-            f"{geometric(ratios):.2f} | {100 * mean(chip):.1f} % | {mean(losses):.2f}, {max(losses):.2f} | "
-            f"{mean([r['evaluations'] for r in mine]):,.0f} | {mean([r['network_images'] for r in mine]):,.0f} | "
-            f"{mean([r['cpu_s'] for r in mine]):,.0f} |"
-        )
-    return "\n".join(lines)
-
-
-BLOCKS = {"results": results, "paired": paired, "tuning": tuned, "channel_groups": channel_groups}
+BLOCKS = {"results": results, "paired": paired, "tuning": tuned}

@@ -9,6 +9,7 @@ import typer
 from axdnn.cli.console import Format, parts_of, progress, show_table
 from axdnn.cli.generate import CHANNELS_HELP, CONSTRAINT_HELP, MULTIPLIERS_HELP, OBJECTIVE_HELP, STRATEGY_HELP
 from axdnn.cli.model_options import DATA_HELP, MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, numbers, split_limits
+from axdnn.cli.skip_options import SKIP_HELP, SKIP_ONLY_HELP, skip_options
 
 
 def compare(
@@ -21,6 +22,8 @@ def compare(
     accelerator: str = typer.Option("tpu_v4", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
     multipliers: str = typer.Option("evoapprox8b", help=MULTIPLIERS_HELP),
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
+    skip: str | None = typer.Option(None, metavar="auto|0.25,0.5", help=SKIP_HELP),
+    skip_only: bool = typer.Option(False, "--skip-only", help=SKIP_ONLY_HELP),
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
     channel_groups: int = typer.Option(1, help=CHANNELS_HELP),
     score: str = typer.Option("conductance", help="Importance that guides, see `axdnn generate`."),
@@ -46,6 +49,7 @@ def compare(
         multipliers=multipliers, accelerator=accelerator, score=score, evaluations=evaluations,
         objective=objective,  # type: ignore[arg-type]
         constraints=parse_constraints(constraint or []), channel_groups=channel_groups,
+        skip=skip_options(skip, skip_only),
     )  # fmt: skip
     with progress(quiet) as show:
         found = run_all(

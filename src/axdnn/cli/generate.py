@@ -20,6 +20,7 @@ from axdnn.cli.model_options import (
     split_limits,
 )
 from axdnn.cli.paper_options import PAPER_HELP, paper_options
+from axdnn.cli.skip_options import SKIP_HELP, SKIP_ONLY_HELP, skip_options
 
 if TYPE_CHECKING:
     from axdnn.generation import Request
@@ -55,6 +56,8 @@ def generate(
     strategy: str = typer.Option("integer", help=STRATEGY_HELP),
     objective: str = typer.Option("energy", help=OBJECTIVE_HELP),
     paper: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=PAPER_HELP),
+    skip: str | None = typer.Option(None, metavar="auto|0.25,0.5", help=SKIP_HELP),
+    skip_only: bool = typer.Option(False, "--skip-only", help=SKIP_ONLY_HELP),
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
     channel_groups: int = typer.Option(1, help=CHANNELS_HELP),
     recover: str = typer.Option(",".join(STEPS), help=RECOVER_HELP),
@@ -85,6 +88,7 @@ def generate(
         score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
         objective=objective,  # type: ignore[arg-type]
         constraints=parse_constraints(constraint or []), channel_groups=channel_groups,
+        skip=skip_options(skip, skip_only),
         recipe=recovery_recipe(parts_of("--recover", recover.removesuffix("none"), str)),
     )  # fmt: skip
     options = {

@@ -22,6 +22,11 @@ from axdnn.generation.programme import Programme
 from axdnn.generation.random_search import random
 from axdnn.generation.request import RECOVERY, STRATEGIES, Request, Strategy, recovery_recipe
 from axdnn.generation.sensitivity import SensitivityOptions, expect
+from axdnn.generation.skip_levels import SkipLevels, SkipOptions, skip_levels
+from axdnn.generation.skip_prices import SkipPrices
+from axdnn.generation.skip_problem import SkippingProblem
+from axdnn.generation.skip_programme import SkipProgramme, programme_of
+from axdnn.generation.skipping import with_skipping
 from axdnn.generation.taylor import taylor
 from axdnn.generation.tuning import Trained, TuningOptions, TuningResult, tune
 from axdnn.generation.uniform import uniform
@@ -29,9 +34,10 @@ from axdnn.generation.uniform import uniform
 __all__ = [
     "OBJECTIVES", "RECOVERY", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge",
     "LossPredictor", "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
-    "Run", "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn",
-    "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
-    "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
-    "precision_recipe", "prepare", "random", "recovery_recipe", "requests_at", "run_budgets", "taylor", "tune",
-    "undominated", "uniform", "uniform_precision", "units_of", "within_pods",
+    "Run", "SensitivityOptions", "SkipLevels", "SkipOptions", "SkipPrices", "SkipProgramme", "SkippingProblem",
+    "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn", "exact_products", "exhaustive", "expect",
+    "generate", "generate_front", "greedy", "integer", "matched_choices", "mixed_precision", "neurons_of",
+    "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe", "prepare",
+    "programme_of", "random", "recovery_recipe", "requests_at", "run_budgets", "skip_levels", "taylor", "tune",
+    "undominated", "uniform", "uniform_precision", "units_of", "with_skipping", "within_pods",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from axdnn.hardware import CostTable
+from axdnn.hardware import Prices
 from axdnn.records import InfeasibleError, InvalidInputError, require_finite, unknown_name
 
 if TYPE_CHECKING:
@@ -68,37 +68,47 @@ class Constraints:
                 raise unknown_name("layer or pattern to tie", pattern, layers)
         return tuple(tuple(members) for members in found.values())
 
-    def excess(self, choices: Ints, chip: CostTable) -> npt.NDArray[np.float64]:
+    @property
+    def limits_prices(self) -> bool:
+        """Whether latency or area is limited, so that choices must be priced to be checked."""
+        return self.max_latency_s is not None or self.max_area_m2 is not None
+
+    def excess(self, choices: Ints, prices: Prices | None) -> npt.NDArray[np.float64]:
         """Return how far choices are beyond the limits, as shares of them added up: 0 where all are kept; `(C,)`.
 
         Args:
             choices: indices of multipliers, `(C, L)`.
-            chip: prices of the whole chip, whatever the search minimises.
+            prices: of the whole chip, whatever the search minimises; None if neither latency nor area is limited.
         """
         beyond = np.zeros(len(choices))
         if self.most_kinds is not None:
             kinds = 1 + (np.diff(np.sort(choices, axis=1), axis=1) > 0).sum(axis=1)
             beyond += np.maximum(kinds / self.most_kinds - 1, 0)
-        if self.max_latency_s is not None or self.max_area_m2 is not None:
-            prices = chip.energy(choices)
+        if prices is not None:
             for value, limit in ((prices.latency_s, self.max_latency_s), (prices.area_m2, self.max_area_m2)):
                 over = np.zeros(len(choices)) if limit is None else value / limit - 1
                 beyond += np.where(over > 1e-9, over, 0.0)
         return beyond
 
-    def require_possible(self, exact: Ints, chip: CostTable, memory_bytes: float) -> None:
+    def require_possible(self, latency_s: float, memory_bytes: float, skipped: str = "") -> None:
         """Refuse limits that no choice can keep.
 
-        The exact network alone has all pods to itself, so none is faster; its memory is everybody's.
+        The exact network alone has all pods to itself, so none is faster; its memory is everybody's. Skipped neurons
+        make a network faster, and smaller, which is not counted on.
+
+        Args:
+            latency_s: of the exact network, with as many neurons skipped as can be.
+            memory_bytes: of the exact network.
+            skipped: says so, for messages.
 
         Raises:
             InfeasibleError: names the limit, what the network needs, and what would make it fit.
         """
-        latency = float(chip.energy(exact).latency_s[0])
-        if self.max_latency_s is not None and latency > self.max_latency_s * (1 + 1e-9):
+        if self.max_latency_s is not None and latency_s > self.max_latency_s * (1 + 1e-9):
             raise InfeasibleError(
-                f"latency <= {self.max_latency_s:g} s cannot be kept: with all pods of one kind the network takes "
-                f"{latency:.4g} s, and multipliers do not make it faster; allow that, or take more or faster pods"
+                f"latency <= {self.max_latency_s:g} s cannot be kept: with all pods of one kind{skipped} the network "
+                f"takes {latency_s:.4g} s, and multipliers do not make it faster; allow that, or take more or faster "
+                "pods"
             )
         if self.max_memory_bytes is not None and memory_bytes > self.max_memory_bytes:
             raise InfeasibleError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,12 +29,13 @@ from axdnn.generation.prepare import prepare, score_layers
 from axdnn.generation.problem import Expected, Floats, Ints, Problem
 from axdnn.generation.request import Request
 from axdnn.generation.sensitivity import expect
+from axdnn.generation.skipping import with_skipping
 from axdnn.hardware import load_accelerator
 from axdnn.importance import channel_conductance
 from axdnn.layers import SHARED_BYTES, Recipe
 from axdnn.multipliers import load_multiplier
 from axdnn.quant import capture, fold_batch_norm
-from axdnn.records import Evaluation, GenerationResult, InvalidInputError, LayerScores, Study
+from axdnn.records import Assignment, Evaluation, GenerationResult, InvalidInputError, LayerScores, Study
 
 Progress = Callable[[str, int, int], None]
 NEURON_IMAGES = 32
@@ -170,26 +171,38 @@ class Run:
         problem = prepare(
             self.network, self.bank, self.request.candidates(), self.exact, self.evaluator.accelerator,
             self.request.max_accuracy_loss / 100.0, score, self.progress, self.request.objective,
-            self.request.constraints, self.request.screened,
+            self.request.constraints, self.request.screened, self.request.skip is not None,
         )  # fmt: skip
-        return replace(problem, neurons=self._neurons(probe), expected=self._expected(problem, len(probe)))
+        neurons = self._neurons(probe)
+        problem = replace(problem, neurons=neurons, expected=self._expected(problem, len(probe)))
+        if self.request.skip is None or neurons is None:
+            return problem
+        return with_skipping(
+            problem, neurons, self.request.skip, self.evaluator, score, self._divergences(len(probe)),
+            self.request.sensitivity, self.request.seed,
+        )  # fmt: skip
 
     def _expected(self, problem: Problem, most: int) -> Expected | None:
         """Measure what a few multipliers do in each layer alone, if the strategy predicts losses from that."""
-        options, search = self.request.sensitivity, self.splits["search"]
+        options = self.request.sensitivity
         if self.request.strategy != "integer" or options.points == 0 or len(problem.multipliers) < 2:
             return None
-        images = min(most, options.images)
-        few = Split("sensitivity", search.images[:images], search.labels[:images])
+        divergences = self._divergences(most)
 
         def measure(choices: Ints) -> Floats:
-            return np.array(self.evaluator.divergences([problem.assignment(choice) for choice in choices], few))
+            return divergences([problem.assignment(choice) for choice in choices])
 
         return expect(problem, measure, options, np.random.default_rng(self.request.seed))
 
+    def _divergences(self, most: int) -> Callable[[Sequence[Assignment]], Floats]:
+        """Return what measures the divergences of assignments on a few images of the search split."""
+        search, images = self.splits["search"], min(most, self.request.sensitivity.images)
+        few = Split("sensitivity", search.images[:images], search.labels[:images])
+        return lambda assignments: np.array(self.evaluator.divergences(assignments, few))
+
     def _neurons(self, images: torch.Tensor) -> Neurons | None:
         """Measure the importance of neurons if the strategy skips any."""
-        if self.request.strategy != "paper" or self.request.paper.skip == 0:
+        if not self.request.skips:
             return None
         attributed = images[:NEURON_IMAGES]
         values, spent = channel_conductance(self.captured, attributed, progress=self.progress)

@@ -10,6 +10,7 @@ from axdnn.generation.judge import Judge
 from axdnn.generation.predictor import LossPredictor
 from axdnn.generation.problem import Floats, Ints
 from axdnn.generation.programme import Programme
+from axdnn.generation.skip_programme import programme_of
 
 # The programme is asked for the cheapest choice at these predicted losses, as multiples of the one aimed at and of the
 # budget, on tables that add so many standard deviations to each layer's loss.
@@ -40,7 +41,7 @@ def integer(judge: Judge, rng: np.random.Generator) -> None:
 
 
 def learned(judge: Judge) -> LossPredictor:
-    """Return the prediction after all that a judge has seen of choices without skipped neurons."""
+    """Return the prediction after all that a judge has seen."""
     predictor = LossPredictor(judge.problem)
     for key, verdict in judge.tried.items():
         choice = np.array(key, dtype=np.int64)
@@ -75,9 +76,10 @@ def _propose(judge: Judge, predictor: LossPredictor) -> Ints | None:
 
 
 def _programme(judge: Judge, table: Floats) -> Programme:
-    programme = Programme(judge.problem, table)
-    for known in judge.tried:
-        programme.forbid(np.array(known, dtype=np.int64))
+    programme, budget = programme_of(judge.problem, table), judge.problem.budget
+    for known, verdict in judge.tried.items():
+        choice, refused = np.array(known, dtype=np.int64), verdict.bound > budget or verdict.sent
+        (programme.refuse if refused and not verdict.accepted else programme.forbid)(choice)
     return programme
 
 

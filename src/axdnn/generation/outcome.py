@@ -12,8 +12,9 @@ from axdnn.channels import ChannelCalibration
 from axdnn.generation.judge import Judge
 from axdnn.generation.precision import PRECISION
 from axdnn.generation.prepare import SLACK
-from axdnn.generation.problem import Expected
+from axdnn.generation.problem import Expected, Problem
 from axdnn.generation.request import Request
+from axdnn.generation.skip_problem import SkippingProblem
 from axdnn.hardware import estimate
 from axdnn.layers import ApproxModel
 from axdnn.quant import network_of
@@ -110,11 +111,12 @@ def require_kept(judge: Judge) -> None:
     problem = judge.problem
     if not problem.constraints or problem.chip is None or np.isfinite(problem.energy_j(judge.best)[0]):
         return
-    area = float(problem.chip.energy(problem.baseline).area_m2[0])
+    exact = problem.chip.energy(problem.baseline[: len(problem.layers)])
     tried = len(judge.tried) - 1
     raise InfeasibleError(
-        f"no choice within the accuracy budget keeps {problem.constraints}: the exact network needs {area:.4g} m2 of "
-        f"chip, and none of {tried} choices tried was accepted; allow more area, more loss or more evaluations"
+        f"no choice within the accuracy budget keeps {problem.constraints}: the exact network needs "
+        f"{float(exact.area_m2[0]):.4g} m2 of chip, and none of {tried} choices tried was "
+        "accepted; allow more area, more loss or more evaluations"
     )
 
 
@@ -140,6 +142,7 @@ def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
     exact = judge.evaluator.multipliers[judge.evaluator.exact]
     offered = len({m.id for m in (exact, *request.candidates())})
     count = len(judge.problem.multipliers)
+    skip_alone = request.skip is not None and not request.skip.multipliers
     screening = (
         f"{count} of {offered} multipliers are candidates for every strategy; the others were screened out: one that "
         f"costs less looked at most {SLACK:g} times as noisy in every layer (a heuristic, applied before and after "
@@ -152,8 +155,9 @@ def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
         "whole circuit; weights are rounded to nearest",
     )
     return (
-        screening,
-        *_checked(judge.problem.expected),
+        "all multipliers are exact: neurons alone were skipped" if skip_alone else screening,
+        *_checked(judge.problem.expected, "multiplier"),
+        *_skipped(judge.problem, request),
         *_split(judge, request),
         *(exact_only if request.strategy in PRECISION else ()),
         "choices were searched on held-out training images (search), accepted on disjoint ones (accept); the test "
@@ -179,9 +183,23 @@ def _split(judge: Judge, request: Request) -> tuple[str, ...]:
     )
 
 
-def _checked(expected: Expected | None) -> tuple[str, ...]:
+def _skipped(problem: Problem, request: Request) -> tuple[str, ...]:
+    """Say how neurons were skipped, and how far the predictions were off."""
+    if not isinstance(problem, SkippingProblem):
+        asked = request.skip is not None and request.skip.fractions
+        return ("no layer can skip neurons: the fractions round to none of them",) if asked else ()
+    levels = problem.levels
+    told = (
+        f"a share of skipped neurons was chosen for each of {len(levels.layers)} layers that can skip, the "
+        "least important by conductance first (of layers that make outputs: inputs, by the size of what they add); "
+        "products of later layers with their zeros are left out"
+    )
+    return (told, *_checked(levels.expected, "level of skipping"))
+
+
+def _checked(expected: Expected | None, what: str) -> tuple[str, ...]:
     """Say how far the predictions of single layers were off where they were held against measurements."""
-    if expected is None:
+    if expected is None or not expected.measured_pairs:
         return ()
     factors, held_out = expected.factors, len(expected.found)
     off = (
@@ -191,8 +209,8 @@ def _checked(expected: Expected | None) -> tuple[str, ...]:
         else ""
     )
     return (
-        f"what a multiplier in one layer does to the outputs is inferred from {expected.measured_pairs} measured pairs "
-        f"of layer and multiplier{off}",
+        f"what a {what} in one layer does to the outputs is inferred from {expected.measured_pairs} measured pairs "
+        f"of layer and {what}{off}",
     )
 
 

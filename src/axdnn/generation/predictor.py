@@ -26,7 +26,7 @@ CLAIM, LEAST_INFLATION = 3.0, 0.3
 
 
 class LossPredictor:
-    """Loss of a choice = sum over layers of `loss[l, m]`, unknown.
+    """Loss of a choice = sum over layers of `loss[l, m]`, unknown; levels of skipping are positions like layers.
 
     Each is about a scale times the layer's importance times the noise of the multiplier, or times the divergence that
     the multiplier alone causes where that was inferred from measured pairs (`Expected`). What they deviate by is
@@ -42,12 +42,11 @@ class LossPredictor:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        expected, ones = problem.expected, np.ones(len(problem.layers))
-        self._harm, self._weights = (problem.noise, problem.weights) if expected is None else (expected.nats, ones)
-        self._each = np.full_like(problem.noise, EACH) if expected is None else np.hypot(expected.spread, EACH_OF_NATS)
-        self._first, self._own = (FIRST_SCALE, OWN) if expected is None else (SCALE_OF_NATS, OWN_OF_NATS)
-        self._rows = np.arange(len(problem.layers))
-        self._choices = np.empty((0, len(problem.layers)), dtype=np.int64)
+        self._harm, self._weights, spread, self._first_growing = problem.prior
+        self._each = np.full_like(self._harm, EACH) if spread is None else np.hypot(spread, EACH_OF_NATS)
+        self._first, self._own = (FIRST_SCALE, OWN) if spread is None else (SCALE_OF_NATS, OWN_OF_NATS)
+        self._rows = np.arange(len(self._weights))
+        self._choices = np.empty((0, len(self._weights)), dtype=np.int64)
         self._loss: list[float] = []
         self._sd: list[float] = []
         self._surprise: list[float] = []
@@ -107,6 +106,8 @@ class LossPredictor:
         with_pairs = self._prior * (common[:, :, None] + (self._each**2 * self._parts[:, :, None]) * same)
         moved = np.tensordot(gain, with_pairs, axes=1)
         self.table: Floats = np.maximum(self._prior + moved, LEAST_RATIO * self._prior)
+        growing = self.table[self._first_growing :]
+        growing[:] = np.maximum.accumulate(growing, axis=1)
         flat = with_pairs.reshape(len(losses), self._harm.size)
         explained = (flat * cho_solve(self._factor, flat)).sum(axis=0).reshape(self._harm.shape)
         claimed = self._prior**2 * (TOGETHER**2 + self._own**2 + self._each**2)

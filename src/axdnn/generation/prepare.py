@@ -62,6 +62,7 @@ def prepare(
     objective: Objective = "energy",
     constraints: Constraints = NO_CONSTRAINTS,
     screened: bool = True,
+    skips: bool = False,
 ) -> Problem:
     """Build the problem that every strategy gets.
 
@@ -80,6 +81,8 @@ def prepare(
         objective: what is minimised, see `objective_table`.
         constraints: what every choice must keep besides the budget.
         screened: drop candidates that others beat; False keeps every one.
+        skips: whether choices may skip neurons, so that one may be faster than the exact network: the caller checks
+            the limit of latency.
 
     Raises:
         InvalidInputError: a multiplier has no figures.
@@ -114,7 +117,7 @@ def prepare(
         multipliers=tuple(m.name for m in candidates),
         table=objective_table(network, wired, accelerator, objective),
         noise=noise[:, kept],
-        weights=_weights(network, score.values if score else None),
+        weights=layer_weights(network, score.values if score else None),
         exact=0,
         budget=budget,
         mean_error=np.array([error_metrics(m).mae for m in candidates]),
@@ -124,7 +127,8 @@ def prepare(
     )
     if chip is not None:
         memory = estimate(network, problem.assignment(problem.baseline), accelerator, multipliers=_named(wired))
-        constraints.require_possible(problem.baseline, chip, memory.memory_bytes)
+        latency = 0.0 if skips else float(chip.energy(problem.baseline).latency_s[0])
+        constraints.require_possible(latency, memory.memory_bytes)
     return problem.tied(groups)
 
 
@@ -149,7 +153,8 @@ def _noise(
     return noise
 
 
-def _weights(network: Network, values: Mapping[str, float] | None) -> Floats:
+def layer_weights(network: Network, values: Mapping[str, float] | None) -> Floats:
+    """Return the importance of each layer, mean about 1 and never below 0.05, `(L,)`; 1 without scores."""
     if values is None:
         return np.ones(len(network.layers))
     raw = np.array([max(values[name], 0.0) for name in network.layer_names])

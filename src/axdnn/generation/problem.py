@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -45,6 +46,22 @@ class Expected:
         return np.exp(np.abs(np.log(self.predicted / self.found)))
 
 
+class Prior(NamedTuple):
+    """What predictions of losses start from; N is the number of positions of a choice, K of options at most.
+
+    Attributes:
+        harm: of each option, in proportion to the loss that it causes but for the weight, `(N, K)`.
+        weights: factor of each position, `(N,)`.
+        spread: standard deviation of the harm as a share of it, `(N, K)`; None where nothing was measured.
+        first_growing: from this position on more of an option is never better: harm does not fall along the options.
+    """
+
+    harm: Floats
+    weights: Floats
+    spread: Floats | None
+    first_growing: int
+
+
 @dataclass(frozen=True)
 class Problem:
     """Choose a multiplier for each of L layers from M candidates.
@@ -83,6 +100,13 @@ class Problem:
     expected: Expected | None = None
 
     @property
+    def prior(self) -> Prior:
+        """What predictions start from: importance times noise, or divergences where they were measured."""
+        if self.expected is None:
+            return Prior(self.noise, self.weights, None, len(self.layers))
+        return Prior(self.expected.nats, np.ones(len(self.layers)), self.expected.spread, len(self.layers))
+
+    @property
     def damage(self) -> Floats:
         """Predicted damage of a candidate in a layer before its scale is known: weight times noise, `(L, M)`."""
         return self.weights[:, None] * self.noise
@@ -103,7 +127,8 @@ class Problem:
         """How far choices `(C, L)` are beyond the limits, 0 where they keep them; may be infinite."""
         if not self.constraints or self.chip is None:
             return np.zeros(len(np.atleast_2d(choices)))
-        return self.constraints.excess(np.atleast_2d(choices), self.chip)
+        priced = self.chip.energy(choices) if self.constraints.limits_prices else None
+        return self.constraints.excess(np.atleast_2d(choices), priced)
 
     @property
     def start_energy_j(self) -> float:

@@ -8,19 +8,18 @@ find from many starts; the solution is polished the same way (the tests compare 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from axdnn.generation.neighbours import kind_moves, two_kinds
 from axdnn.generation.problem import Floats, Ints, Problem
+from axdnn.generation.silence import silent_output
 
 # A limit on nodes is the same on every machine; the limit on time is a last resort.
 NODE_LIMIT = 5_000
@@ -32,34 +31,20 @@ TOLERANCE = 1e-9
 BROKEN = 1e9  # exact networks: the value of a choice that breaks a limit
 
 
-@contextlib.contextmanager
-def silent_output() -> Iterator[None]:
-    """Keep what the solver writes to standard output by itself, which nobody asked for, out of ours.
-
-    HiGHS prints a line now and then whatever its options say (scipy 1.17); a result as JSON would be no JSON with it.
-    """
-    sys.stdout.flush()
-    try:
-        kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # there is no standard output
-        yield
-        return
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).fflush(None)  # what the C library holds back, where it can be asked
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
-
-
 class Around(NamedTuple):
-    """Point of linearisation: static power of the chip and latency of the network."""
+    """Point of linearisation.
+
+    Attributes:
+        static_w: power of the chip. latency_s: of the network.
+        dynamic_j: energy of each layer without static power, `(L, M)`. layer_latency_s: of each layer, `(L, P)`.
+        levels_j: energy that levels of skipping add, `(S, K)`; empty without any.
+    """
 
     static_w: float
     latency_s: float
+    dynamic_j: Floats
+    layer_latency_s: Floats
+    levels_j: Floats
 
 
 class Programme:
@@ -69,6 +54,9 @@ class Programme:
         problem: prices.
         damage: predicted loss of multiplier m in layer l, `(L, M)`, non-negative.
     """
+
+    rounds = 1  # of linearisation
+    n_y = 0  # variables of levels of skipping
 
     def __init__(self, problem: Problem, damage: Floats) -> None:
         self.problem, self.damage = problem, damage
@@ -101,27 +89,43 @@ class Programme:
             self._add(sparse.csr_array((1, self.n_x)), np.ones((1, self.n_z)), -np.inf, float(limits.most_kinds))
         if chip is None or chip.pods != pods:
             return
-        if limits.max_latency_s is not None:
-            seconds = np.broadcast_to(chip.latency_s[:, None, :], self.shape).reshape(1, -1) / limits.max_latency_s
+        latency = self._least_latency()
+        if limits.max_latency_s is not None and latency is not None:
+            seconds = np.broadcast_to(latency[:, None, :], self.shape).reshape(1, -1) / limits.max_latency_s
             self._add(seconds, np.zeros((1, self.n_z)), -np.inf, 1.0)
         if limits.max_area_m2 is not None:
             left = limits.max_area_m2 - chip.area_m2_shared
             area = used * chip.pods_together * np.repeat(chip.area_m2_pod, pods)[None, :]
             self._add(sparse.csr_array((1, self.n_x)), area / max(left, 1e-30), -np.inf, 1.0)
 
-    def _add(self, x: object, z: object, low: float, high: float) -> None:
-        block = sparse.csr_array(sparse.hstack([sparse.csr_array(x), sparse.csr_array(z)]))
+    def _least_latency(self) -> Floats | None:
+        """Latency of each layer on 1..P groups of pods that no choice undercuts, `(L, P)`."""
+        return None if self.problem.chip is None else self.problem.chip.latency_s
+
+    def _add(self, x: object, z: object, low: float, high: float, y: object = None) -> None:
+        parts = [sparse.csr_array(x), sparse.csr_array(z)]
+        if self.n_y:
+            parts.append(sparse.csr_array((parts[0].shape[0], self.n_y)) if y is None else sparse.csr_array(y))
+        block = sparse.csr_array(sparse.hstack(parts))
         self.rows.append(block)
         self.low.append(np.full(block.shape[0], low))
         self.high.append(np.full(block.shape[0], high))
 
     def forbid(self, choice: Ints) -> None:
         """Exclude one choice from every later solution."""
-        layers, kinds, pods = self.shape
-        row = np.zeros((layers, kinds, pods))
-        row[np.arange(layers), choice] = 1.0
-        self._add(row.reshape(1, -1), np.zeros((1, self.n_z)), -np.inf, layers - 1.0)
+        x, y = self._forbidding(choice)
+        self._add(x, np.zeros((1, self.n_z)), -np.inf, len(choice) - 1.0, y)
         self.forbidden.add(tuple(int(m) for m in choice))
+
+    def refuse(self, choice: Ints) -> None:
+        """Exclude a choice that does too much harm, and whatever can only do more."""
+        self.forbid(choice)
+
+    def _forbidding(self, choice: Ints) -> tuple[Floats, Floats]:
+        """Rows that count the positions at which a solution is this choice: of x `(1, n_x)` and of y `(1, n_y)`."""
+        row = np.zeros(self.shape)
+        row[np.arange(self.shape[0]), choice] = 1.0
+        return row.reshape(1, -1), np.zeros((1, self.n_y))
 
     def cheapest(self, most_damage: float, starts: Ints | None = None, quick: bool = False) -> Ints | None:
         """Return the choice of least energy with predicted damage at most `most_damage`, or None if none was found.
@@ -184,10 +188,17 @@ class Programme:
         best = self._best(found, value)
         if quick:
             return best
-        solved = solve(self._around(self.problem.baseline if best is None else best))
-        if solved is not None:
-            found.append(self._polish(solved, value))
-        return self._best(found, value)
+        for _ in range(self.rounds):
+            solved = [solve(self._around(p)) for p in self._points(self.problem.baseline if best is None else best)]
+            found += [self._polish(choice, value) for choice in solved if choice is not None]
+            before, best = best, self._best(found, value)
+            if best is None or (before is not None and value(best)[0] >= value(before)[0]):
+                break
+        return best
+
+    def _points(self, best: Ints) -> list[Ints]:
+        """Choices to linearise around."""
+        return [best]
 
     def damage_of(self, choices: Ints) -> Floats:
         """Return the predicted damage of choices `(C, L)`."""
@@ -195,33 +206,20 @@ class Programme:
 
     @cached_property
     def _pairs(self) -> Ints:
-        """Choices of one or two kinds: of each pair, layers move to the second in the order of damage per saving.
-
-        Two kinds share the pods, which the linearised programme prices badly from afar; here the prices are exact.
-        """
-        layers, kinds, pods = self.shape
-        choices = [np.repeat(np.arange(kinds)[:, None], layers, axis=1)]
-        dynamic = self.problem.table.dynamic_j
-        for a in range(kinds if pods > 1 else 0):
-            saved = dynamic[:, [a]] - dynamic
-            ratio = (self.damage - self.damage[:, [a]]) / np.where(saved > 0, saved, np.nan)
-            rank = np.argsort(np.argsort(np.where(np.isnan(ratio), np.inf, ratio), axis=0), axis=0)
-            later = np.flatnonzero(saved.sum(axis=0) > 0)
-            moved = rank.T[later, None, :] < np.arange(1, layers)[None, :, None]
-            choices.append(np.where(moved, later[:, None, None], a).reshape(-1, layers))
-        return np.concatenate(choices).astype(np.int64)
+        """Choices of one or two kinds to start from, `(C, L)`."""
+        return two_kinds(self.problem.table.dynamic_j, self.damage, self.shape[2])
 
     def _best(self, found: list[Ints], value: Callable[[Ints], Floats]) -> Ints | None:
         values = value(np.stack(found))
         for i in np.argsort(values, kind="stable"):
-            if values[i] < BROKEN * self.problem.exact_energy_j and tuple(found[i].tolist()) not in self.forbidden:
+            if values[i] < BROKEN * self.problem.exact_energy_j and not self._taken(found[i][None, :])[0]:
                 return found[i]
         return None
 
     def _polish(self, choice: Ints, value: Callable[[Ints], Floats]) -> Ints:
         """Improve a choice by exact values: change one layer, two layers, or a kind wherever it is used."""
         best, best_value = choice, float(value(choice)[0])
-        if tuple(choice.tolist()) in self.forbidden:
+        if self._taken(choice[None, :])[0]:
             best_value = np.inf
         while True:
             moves = self._moves(best)
@@ -234,22 +232,24 @@ class Programme:
             best, best_value = moves[i], float(values[i])
 
     def _moves(self, choice: Ints) -> Ints:
-        layers, kinds, _ = self.shape
-        used = np.unique(choice)
-        single = np.repeat(choice[None, :], layers * kinds, axis=0)
-        single[np.arange(layers * kinds), np.repeat(np.arange(layers), kinds)] = np.tile(np.arange(kinds), layers)
-        swaps = [np.where(choice == kind, m, choice) for kind in used for m in range(kinds)]
-        pairs = single[np.isin(single, used).all(axis=1)]  # two layers at once, among the kinds in use
-        double = np.repeat(pairs, layers * len(used), axis=0)
-        spots = np.repeat(np.arange(layers), len(used))
-        double[np.arange(len(double)), np.tile(spots, len(pairs))] = np.tile(np.tile(used, layers), len(pairs))
-        moves = np.unique(np.concatenate([single, np.stack(swaps), double]), axis=0)
-        return np.asarray(moves[[tuple(m) not in self.forbidden for m in moves.tolist()]])
+        """Choices near one, those excluded left out, `(C, L)`."""
+        moves = kind_moves(choice, self.shape[1])
+        return np.asarray(moves[~self._taken(moves)])
+
+    def _taken(self, choices: Ints) -> npt.NDArray[np.bool_]:
+        """Return which choices are excluded, `(C,)`."""
+        return np.array([tuple(choice) in self.forbidden for choice in choices.tolist()], dtype=bool)
 
     def _around(self, choice: Ints) -> Around:
         prices = self.problem.table.energy(choice)
-        watts = float(prices.pods[0] @ self.problem.table.static_w_pod) + self.problem.table.static_w_shared
-        return Around(watts, float(prices.latency_s[0]))
+        table = self.problem.table
+        return Around(
+            self._static_w(prices.pods[0]), float(prices.latency_s[0]), table.dynamic_j, table.latency_s, np.empty(0)
+        )
+
+    def _static_w(self, pods: Ints) -> float:
+        """Static power of the chip with so many pods of each kind, `(M,)`."""
+        return float(pods @ self.problem.table.static_w_pod) + self.problem.table.static_w_shared
 
     def _unit(self) -> float:
         """Scale of energies, so that the solver's tolerances are relative."""
@@ -258,7 +258,8 @@ class Programme:
     def _energy(self, around: Around) -> Floats:
         table = self.problem.table
         layers, _, pods = self.shape
-        x = table.dynamic_j[:, :, None] + around.static_w * table.latency_s[:, None, :] + np.zeros(self.shape)
+        seconds = around.static_w * around.layer_latency_s[:, None, :]
+        x = around.dynamic_j[:, :, None] + seconds + np.zeros(self.shape)
         group_w = table.pods_together * table.static_w_pod[:, None]
         z = around.latency_s * group_w * np.arange(1, pods + 1)[None, :]
         constant = around.latency_s * (table.static_w_shared - around.static_w) / layers  # spread over the layers
@@ -271,7 +272,7 @@ class Programme:
     def _solve(self, objective: Floats, limited: Floats, limit: float) -> Ints | None:
         scale = max(float(np.abs(objective).max()), 1e-30)
         rows, low, high = list(self.rows), list(self.low), list(self.high)
-        most = np.ones(self.n_x + self.n_z)
+        most = self._most()
         if np.isfinite(limit):
             alone = limited > limit + TOLERANCE * abs(limit)  # what breaks the limit by itself is out
             most[: self.n_x][alone[: self.n_x] & (limited.min() >= 0)] = 0.0
@@ -282,11 +283,19 @@ class Programme:
             high.append(np.array([limit / reach + TOLERANCE]))
         with silent_output():
             result = milp(
-                objective / scale, integrality=np.ones(self.n_x + self.n_z), bounds=Bounds(0, most),
+                objective / scale, integrality=np.ones(len(most)), bounds=Bounds(0, most),
                 constraints=LinearConstraint(sparse.vstack(rows), np.concatenate(low), np.concatenate(high)),
                 options={"node_limit": NODE_LIMIT, "time_limit": TIME_LIMIT_S, "mip_rel_gap": RELATIVE_GAP},
             )  # fmt: skip
         if result.x is None:
             return None
-        x = np.asarray(result.x[: self.n_x]).reshape(self.shape).sum(axis=2)
-        return np.asarray(x.argmax(axis=1), dtype=np.int64)
+        return self._decoded(np.asarray(result.x))
+
+    def _most(self) -> Floats:
+        """Upper bounds of all variables."""
+        return np.ones(self.n_x + self.n_z)
+
+    def _decoded(self, x: Floats) -> Ints:
+        """Return the choice that the variables of a solution mean."""
+        taken = x[: self.n_x].reshape(self.shape).sum(axis=2)
+        return np.asarray(taken.argmax(axis=1), dtype=np.int64)

@@ -29,6 +29,7 @@ from axdnn.generation.precision import (
 from axdnn.generation.prepare import SCORE_NAMES
 from axdnn.generation.random_search import random
 from axdnn.generation.sensitivity import SensitivityOptions
+from axdnn.generation.skip_levels import SkipOptions
 from axdnn.generation.taylor import taylor
 from axdnn.generation.uniform import uniform
 from axdnn.hardware import load_accelerator
@@ -100,6 +101,8 @@ class Request:
         sensitivity: what strategy `integer` measures of single layers before it searches.
         channel_groups: groups of output channels in each layer, each with a multiplier of its own; see
             `axdnn.channels.split_channels`. 1: one multiplier a layer.
+        skip: shares of neurons that strategy `integer` may skip in each layer, chosen together with the multipliers or
+            alone; None skips none.
     """
 
     max_accuracy_loss: float = 1.0
@@ -117,6 +120,7 @@ class Request:
     nsga2: NsgaOptions = field(default_factory=NsgaOptions)
     sensitivity: SensitivityOptions = field(default_factory=SensitivityOptions)
     channel_groups: int = 1
+    skip: SkipOptions | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked before any work."""
@@ -132,6 +136,9 @@ class Request:
             raise unknown_name("score", self.score, SCORE_NAMES)
         if self.strategy == "paper" and self.constraints.tied:
             raise InvalidInputError("strategy `paper` ties layers by its option `units`: `tied` must be empty")
+        if self.skip is not None and self.strategy != "integer":
+            other = "; `paper` skips by its own option, `PaperOptions(skip=...)`" if self.strategy == "paper" else ""
+            raise InvalidInputError(f"`skip` is for strategy `integer`, but the strategy is `{self.strategy}`{other}")
         if self.accept_tries is not None:
             require_finite("accept_tries", self.accept_tries, 1, 30)
         if self.strategy in PRECISION:  # here, so that whoever reads the request sees the recipe that is used
@@ -152,11 +159,20 @@ class Request:
         return partial(paper, options=self.paper) if self.strategy == "paper" else STRATEGIES[self.strategy]
 
     @property
+    def skips(self) -> bool:
+        """Whether the strategy may skip neurons."""
+        if self.strategy == "paper":
+            return self.paper.skip > 0
+        return self.skip is not None and bool(self.skip.fractions)
+
+    @property
     def screened(self) -> bool:
         """Whether candidates that others beat are left out before the search."""
         return self.strategy != "exhaustive"
 
     def candidates(self) -> tuple[Multiplier, ...]:
-        """Return the multipliers to choose from."""
+        """Return the multipliers to choose from; none where neurons alone are skipped."""
+        if self.skip is not None and not self.skip.multipliers:
+            return ()
         named = load_set(self.multipliers) if isinstance(self.multipliers, str) else self.multipliers
         return exact_products(named, self.recipe) if self.strategy in PRECISION else named

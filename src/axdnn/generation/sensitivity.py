@@ -48,17 +48,41 @@ def expect(problem: Problem, measure: Measure, options: SensitivityOptions, rng:
         options: how many.
         rng: picks the pairs held out.
     """
-    noise = np.maximum(problem.noise, LEAST_NOISE)
-    points = design(noise, problem.exact, options.points)
-    nats = _nats(problem, measure, points)
-    model = DivergenceModel(noise, problem.weights, points, nats)
-    checks = _others(noise, problem.exact, points, options.held_out, rng)
+
+    def nats(pairs: Pairs) -> Floats:
+        choices = np.repeat(problem.baseline[None, :], len(pairs.layer), axis=0)
+        choices[np.arange(len(choices)), pairs.layer] = pairs.multiplier
+        return measure(choices)
+
+    return infer(problem.noise, problem.weights, problem.exact, nats, options, rng)
+
+
+def infer(
+    noise: Floats, weights: Floats, nothing: int, measure: Callable[[Pairs], Floats], options: SensitivityOptions,
+    rng: np.random.Generator, least: float = LEAST_NATS,
+) -> Expected:  # fmt: skip
+    """Measure a few pairs of position and option, check what they say of others, and infer all.
+
+    Args:
+        noise: of each option in each position, `(N, K)`; above `HOPELESS_NOISE` no point is spent.
+        weights: importance of the positions, `(N,)`.
+        nothing: option that changes nothing.
+        measure: divergences of pairs, `(n,)`.
+        options: how many.
+        rng: picks the pairs held out.
+        least: nats; what is measured below counts as this, so that nothing that does not matter bends the inference.
+    """
+    noise = np.maximum(noise, LEAST_NOISE)
+    points = design(noise, nothing, options.points)
+    nats = _ordered(measure, points, least)
+    model = DivergenceModel(noise, weights, points, nats)
+    checks = _others(noise, nothing, points, options.held_out, rng)
     predicted, measured = np.empty(0), np.empty(0)
     if len(checks.layer):
-        predicted, measured = np.exp(model.predict(checks)[0]), _nats(problem, measure, checks)
+        predicted, measured = np.exp(model.predict(checks)[0]), _ordered(measure, checks, least)
         points = Pairs(*(np.concatenate([a, b]) for a, b in zip(points, checks, strict=True)))
-        model = DivergenceModel(noise, problem.weights, points, np.concatenate([nats, measured]))
-    return _table(problem, model, points, predicted, measured)
+        model = DivergenceModel(noise, weights, points, np.concatenate([nats, measured]))
+    return _table(noise.shape, nothing, model, points, predicted, measured)
 
 
 def design(noise: Floats, exact: int, points: int) -> Pairs:
@@ -88,20 +112,20 @@ def _others(noise: Floats, exact: int, known: Pairs, share: float, rng: np.rando
     return Pairs(*np.array(picked, dtype=np.int64).reshape(-1, 2).T)
 
 
-def _nats(problem: Problem, measure: Measure, pairs: Pairs) -> Floats:
-    choices = np.repeat(problem.baseline[None, :], len(pairs.layer), axis=0)
-    choices[np.arange(len(choices)), pairs.layer] = pairs.multiplier
-    order = np.argsort(-pairs.layer, kind="stable")  # what begins like its neighbour shares the most with it
+def _ordered(measure: Callable[[Pairs], Floats], pairs: Pairs, least: float) -> Floats:
+    """Measure pairs, the last layers first: what begins like its neighbour shares the most with it."""
+    order = np.argsort(-pairs.layer, kind="stable")
     nats = np.empty(len(order))
-    nats[order] = measure(choices[order])
-    return np.maximum(nats, LEAST_NATS)
+    nats[order] = measure(Pairs(pairs.layer[order], pairs.multiplier[order]))
+    return np.maximum(nats, least)
 
 
-def _table(problem: Problem, model: DivergenceModel, points: Pairs, predicted: Floats, measured: Floats) -> Expected:
-    layers, kinds = problem.noise.shape
-    grid = np.indices((layers, kinds)).reshape(2, -1)
-    mean, deviation = (part.reshape(layers, kinds) for part in model.predict(Pairs(grid[0], grid[1])))
+def _table(
+    shape: tuple[int, ...], nothing: int, model: DivergenceModel, points: Pairs, predicted: Floats, measured: Floats
+) -> Expected:
+    grid = np.indices(shape).reshape(2, -1)
+    mean, deviation = (part.reshape(shape) for part in model.predict(Pairs(grid[0], grid[1])))
     nats = np.exp(mean)
-    nats[:, problem.exact] = 0.0
+    nats[:, nothing] = 0.0
     spread = np.sqrt(np.expm1(np.minimum(deviation, 1.0) ** 2))
     return Expected(nats, spread, len(points.layer), predicted, measured)

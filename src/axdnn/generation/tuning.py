@@ -124,6 +124,8 @@ def tune(
     """
     if train.digest in {split.digest for split in run.splits.values()}:
         raise InvalidInputError("training images must not be those of another split, but they are")
+    if run.request.skip is not None:
+        raise InvalidInputError("networks with skipped neurons are not trained: leave `skip` out of the request")
     options, judge = options or TuningOptions(), run.search()
     return _Tuning(run, judge, train, options, augment, checkpoints).result()
 

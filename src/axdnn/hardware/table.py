@@ -76,33 +76,44 @@ class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """P: groups of pods, each of one kind; also the most kinds there can be."""
         return int(self.latency_s.shape[1])
 
-    def energy(self, choice: npt.ArrayLike, reading: Reading = "buildable") -> Prices:
+    def energy(
+        self, choice: npt.ArrayLike, reading: Reading = "buildable", shapes: npt.ArrayLike | None = None
+    ) -> Prices:
         """Price candidates.
 
         Args:
             choice: index of the multiplier of each layer, integers, shape `(C, L)` or `(L,)` for one candidate.
             reading: `buildable` or `ideal`, see `estimate`.
+            shapes: for a table whose rows are shapes that layers may have: the row that prices each layer, `(C, N)`;
+                `choice` has N columns then.
 
         Raises:
             InvalidInputError: wrong shape, not integers, index out of range, unknown reading.
         """
-        index = self._checked(choice)
-        rows = np.arange(len(self.layers))
+        rows = np.arange(len(self.layers)) if shapes is None else self._within("shapes", shapes, len(self.layers))
+        index = self._within("choice", choice, len(self.multipliers))
+        if index.shape[1] != rows.shape[-1] or (rows.ndim == 2 and len(rows) != len(index)):
+            raise InvalidInputError(
+                f"`choice` must have the shape (candidates, {rows.shape[-1]}), but got {index.shape}"
+            )
         dynamic = self.dynamic_j[rows, index].sum(axis=1)
         multiplier = self.multiplier_j[rows, index].sum(axis=1)
         used = np.zeros((len(index), len(self.multipliers)), dtype=bool)
         np.put_along_axis(used, index, True, axis=1)
         if reading == "ideal":
-            latency = np.full(len(index), self.latency_s[:, -1].sum())
+            last = self.latency_s[:, -1]
+            latency = np.full(len(index), last.sum()) if rows.ndim == 1 else last[rows].sum(axis=1)
             every = self.pods * self.pods_together
             watts = np.where(used, self.static_w_pod, np.inf).min(axis=1) * every + self.static_w_shared
             area = np.where(used, self.area_m2_pod, 0.0).max(axis=1) * every + self.area_m2_shared
             return Prices(dynamic + watts * latency, latency, area, multiplier, np.where(used, every, 0))
         if reading != "buildable":
             raise InvalidInputError(f"`reading` must be buildable or ideal, but got {reading!r}")
-        return self._buildable(index, used, dynamic, multiplier)
+        return self._buildable(index, used, dynamic, multiplier, rows)
 
-    def _buildable(self, index: Ints, used: npt.NDArray[np.bool_], dynamic: Floats, multiplier: Floats) -> Prices:
+    def _buildable(
+        self, index: Ints, used: npt.NDArray[np.bool_], dynamic: Floats, multiplier: Floats, shapes: Ints
+    ) -> Prices:
         count = used.sum(axis=1)
         nothing = np.full(len(index), np.inf)
         out = Prices(nothing, nothing.copy(), nothing.copy(), multiplier, np.zeros(used.shape, dtype=np.int64))
@@ -114,7 +125,8 @@ class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             place = np.cumsum(used[rows], axis=1) - 1  # multiplier -> its place among the kinds in use
             local = np.take_along_axis(place, index[rows], axis=1)
             watts = self.pods_together * self.static_w_pod[names]
-            best = allocate(self._kind_latency(local, int(kinds)), watts, self.static_w_shared)
+            kind_latency = self._kind_latency(local, int(kinds), shapes if shapes.ndim == 1 else shapes[rows])
+            best = allocate(kind_latency, watts, self.static_w_shared)
             pods = self.pods_together * best.pods
             out.energy_j[rows] = dynamic[rows] + best.static_j
             out.latency_s[rows] = best.latency_s
@@ -122,24 +134,24 @@ class CostTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             out.pods[rows[:, None], names] = pods
         return out
 
-    def _kind_latency(self, local: Ints, kinds: int) -> Floats:
-        """Latency summed over the layers of each kind, shape `(C, kinds, P)`."""
+    def _kind_latency(self, local: Ints, kinds: int, shapes: Ints) -> Floats:
+        """Latency summed over the layers of each kind, shape `(C, kinds, P)`; shapes `(N,)` or `(C, N)`."""
         result = np.empty((len(local), kinds, self.pods))
+        every = self.latency_s if shapes.ndim == 1 else self.latency_s[shapes]
         for kind in range(kinds):
-            result[:, kind] = (local == kind).astype(np.float64) @ self.latency_s
+            mine = (local == kind).astype(np.float64)
+            result[:, kind] = mine @ every if every.ndim == 2 else np.matmul(mine[:, None, :], every)[:, 0]
         return result
 
-    def _checked(self, choice: npt.ArrayLike) -> Ints:
-        index = np.atleast_2d(np.asarray(choice))
-        if index.ndim != 2 or index.shape[1] != len(self.layers) or index.dtype.kind not in "iu":
+    @staticmethod
+    def _within(name: str, given: npt.ArrayLike, count: int) -> Ints:
+        index = np.atleast_2d(np.asarray(given))
+        if index.ndim != 2 or index.dtype.kind not in "iu":
             raise InvalidInputError(
-                f"`choice` must hold integers of shape (candidates, {len(self.layers)}), "
-                f"but got {index.dtype} {index.shape}"
+                f"`{name}` must hold integers of shape (candidates, layers), but got {index.dtype} {index.shape}"
             )
-        if index.size and not (index.min() >= 0 and index.max() < len(self.multipliers)):
-            raise InvalidInputError(
-                f"0 <= choice < {len(self.multipliers)} must hold, but got {index.min()}..{index.max()}"
-            )
+        if index.size and not (index.min() >= 0 and index.max() < count):
+            raise InvalidInputError(f"0 <= {name} < {count} must hold, but got {index.min()}..{index.max()}")
         return index.astype(np.int64, copy=False)
 
 

@@ -70,12 +70,15 @@ def compare(
     for name in strategies:
         if name not in STRATEGIES:
             raise unknown_name("strategy", name, STRATEGIES)
+    if request.skip is not None and "integer" not in strategies:
+        raise InvalidInputError(f"`skip` is for strategy `integer`, which is not among {', '.join(strategies)}")
     requests: dict[str, Request] = {}
     for strategy in strategies:
         for loss in losses:
             for seed in seeds:
                 paper = request.paper if strategy == "paper" else PaperOptions()
-                made = replace(request, strategy=strategy, max_accuracy_loss=loss, seed=seed, paper=paper)
+                skip = request.skip if strategy == "integer" else None
+                made = replace(request, strategy=strategy, max_accuracy_loss=loss, seed=seed, paper=paper, skip=skip)
                 requests[f"{strategy}-{loss:g}-{seed}"] = made
     results = [
         _run(model, data, made, Path(out), label, progress, finished, options) for label, made in requests.items()
