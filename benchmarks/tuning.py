@@ -20,31 +20,17 @@ from typing import Any
 
 import torch
 from networks import CASES
-from torch.nn import functional
 
 from axdnn.data import load_dataset
 from axdnn.evaluation import Split
 from axdnn.generation import Request, Run, TuningOptions, TuningResult, tune
-from axdnn.methods import splits_of
+from axdnn.methods import splits_of, usual_augmentation
 from axdnn.models import resolve_model
 from axdnn.models.machine import one_thread, processor
 from axdnn.records import write_atomic
 from axdnn.retraining import FineTuning
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
-SHIFT = 4
-
-
-def shifted_and_mirrored(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Move each image by up to four pixels either way, and mirror half of them."""
-    padded = functional.pad(images, (SHIFT,) * 4)
-    down, right = torch.randint(2 * SHIFT + 1, (2, len(images)), generator=generator)
-    height, width = images.shape[2:]
-    moved = torch.stack([
-        p[:, y : y + height, x : x + width] for p, y, x in zip(padded, down.tolist(), right.tolist(), strict=True)
-    ])  # fmt: skip
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(mirrored[:, None, None, None], moved.flip(-1), moved)
 
 
 def main() -> None:
@@ -92,8 +78,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         cache=work / "cache", codings=work / "codings", progress=show,
     )  # fmt: skip
     train = Split("fit", *data.tensors("fit", args.images))
-    augment = shifted_and_mirrored if case["data"] == "cifar10" else None
-    result = tune(run, train, options, augment=augment, checkpoints=work / "checkpoints")
+    result = tune(run, train, options, augment=usual_augmentation(data), checkpoints=work / "checkpoints")
     row = {
         "case": args.case, "max_accuracy_loss": args.loss, "seed": args.seed, "model": trained.name,
         "settings": {**{k: getattr(settings, k) for k in settings.__dataclass_fields__}, "rounds": args.rounds,
@@ -119,7 +104,7 @@ def row_of(r: TuningResult) -> dict[str, Any]:
         "rounds": [
             {"level": t.level, "accepted": t.accepted, "before_points": 100 * t.before.loss, "losses": list(t.losses),
              "multiplier_energy_lower": exact / t.cost.multiplier_energy_j,
-             **{f"{name}_points": 100 * a.loss for name, a in t.accuracy.items()}}
+             **{f"{name}_points": 100 * a.loss for name, a in t.accuracy.items()}}  # none if it diverged
             for t in r.rounds
         ],
     }  # fmt: skip

@@ -86,7 +86,8 @@ def tuned() -> str:
     for run in report["runs"]:
         saved = [100 * (1 - 1 / run[key]) for key in ("untrained_multiplier_energy_lower", "multiplier_energy_lower")]
         tried = "; ".join(
-            f"{100 * (1 - 1 / t['multiplier_energy_lower']):.1f} %, {t['before_points']:.1f}, {t['search_points']:.2f}"
+            f"{100 * (1 - 1 / t['multiplier_energy_lower']):.1f} %, {t['before_points']:.1f}, "
+            f"{t.get('search_points', math.nan):.2f}"
             f"{'' if t['accepted'] else ' (refused)'}"
             for t in run["rounds"]
         )

@@ -23,7 +23,9 @@ from axdnn.generation.random_search import random
 from axdnn.generation.request import RECOVERY, STRATEGIES, Request, Strategy, recovery_recipe
 from axdnn.generation.sensitivity import SensitivityOptions, expect
 from axdnn.generation.taylor import taylor
-from axdnn.generation.tuning import Trained, TuningOptions, TuningResult, tune
+from axdnn.generation.trained import Trained, TuningResult, with_training
+from axdnn.generation.tuning import require_tunable, tune
+from axdnn.generation.tuning_options import TuningOptions
 from axdnn.generation.uniform import uniform
 
 __all__ = [
@@ -32,6 +34,6 @@ __all__ = [
     "Run", "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn",
     "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
     "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
-    "precision_recipe", "prepare", "random", "recovery_recipe", "taylor", "tune", "undominated", "uniform",
-    "uniform_precision", "units_of", "within_pods",
+    "precision_recipe", "prepare", "random", "recovery_recipe", "require_tunable", "taylor", "tune", "undominated",
+    "uniform", "uniform_precision", "units_of", "with_training", "within_pods",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The published systems as short compositions of the packages below; what a run chose, rebuilt and simulated."""
 
 from axdnn.methods.comparison import Comparison, compare
+from axdnn.methods.fine_tuned import TuningRequest, usual_augmentation
 from axdnn.methods.fronts import Front, xai_gen_front
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
@@ -8,7 +9,6 @@ from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
 
 __all__ = [
-    "CALIBRATION_IMAGES", "Comparison", "Front", "Outcome", "Rebuilt", "RunFolder", "Simulation", "compare", "load_run",
-    "rebuild", "simulate", "splits_of", "xai_gen",
-    "xai_gen_front",
+    "CALIBRATION_IMAGES", "Comparison", "Front", "Outcome", "Rebuilt", "RunFolder", "Simulation", "TuningRequest",
+    "compare", "load_run", "rebuild", "simulate", "splits_of", "usual_augmentation", "xai_gen", "xai_gen_front",
 ]  # fmt: skip

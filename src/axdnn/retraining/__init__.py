@@ -1,11 +1,14 @@
 """Fine-tune an approximate network: exact integers forward, a chosen gradient of the products backward."""
 
-from axdnn.retraining.fine_tune import FineTuning, fine_tune
+from axdnn.retraining.augmentation import ShiftAndMirror
+from axdnn.retraining.fine_tune import DivergedError, FineTuning, fine_tune
 from axdnn.retraining.model import TrainableModel, trainable
 from axdnn.retraining.recalibrate import recalibrate
+from axdnn.retraining.requests import require_trainable
+from axdnn.retraining.saved_network import network_bytes, read_network
 from axdnn.retraining.slopes import Gradient, GradientRule, slopes, smoothed_difference
 
 __all__ = [
-    "FineTuning", "Gradient", "GradientRule", "TrainableModel", "fine_tune", "recalibrate", "slopes",
-    "smoothed_difference", "trainable",
+    "DivergedError", "FineTuning", "Gradient", "GradientRule", "ShiftAndMirror", "TrainableModel", "fine_tune",
+    "network_bytes", "read_network", "recalibrate", "require_trainable", "slopes", "smoothed_difference", "trainable",
 ]  # fmt: skip

@@ -1,0 +1,31 @@
+"""How assignments and training take turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from axdnn.records import require_finite
+from axdnn.retraining import FineTuning
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningOptions:
+    """How assignments and training take turns.
+
+    Attributes:
+        rounds: assignments that are trained, each from the weights of the exact network.
+        first: predicted loss, before training, of the first one in budgets.
+        bolder: factor on it while assignments are accepted.
+        fine_tuning: of each.
+    """
+
+    rounds: int = 3
+    first: float = 4.0
+    bolder: float = 2.0
+    fine_tuning: FineTuning = field(default_factory=lambda: FineTuning(epochs=2, distillation=0.5))
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_finite("rounds", self.rounds, 1)
+        require_finite("first", self.first, 0.0)
+        require_finite("bolder", self.bolder, 1.0)
