@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--first", type=float, default=8.0, help="predicted loss of the first assignment, in budgets")
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--distillation", type=float, default=0.7)
+    parser.add_argument("--alternate", action="store_true", help="choose anew under the weights that training found")
     parser.add_argument("--work", type=Path, default=Path("runs/tuning"), help="caches and checkpoints")
     args = parser.parse_args()
     with one_thread():
@@ -62,7 +63,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     settings = FineTuning(
         epochs=args.epochs, learning_rate=args.rate, distillation=args.distillation, seed=args.seed, batch_size=128
     )
-    options = TuningOptions(rounds=args.rounds, first=args.first, fine_tuning=settings)
+    options = TuningOptions(rounds=args.rounds, first=args.first, fine_tuning=settings, alternate=args.alternate)
     request = Request(
         max_accuracy_loss=args.loss, objective="multiplier", evaluations=case["cap"], seed=args.seed,
         multipliers=case["multipliers"],
@@ -82,7 +83,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     row = {
         "case": args.case, "max_accuracy_loss": args.loss, "seed": args.seed, "model": trained.name,
         "settings": {**{k: getattr(settings, k) for k in settings.__dataclass_fields__}, "rounds": args.rounds,
-                     "first": args.first, "bolder": options.bolder, "images": len(train)},
+                     "first": args.first, "bolder": options.bolder, "images": len(train),
+                     **({"alternate": True} if args.alternate else {})},
         "images": {name: len(split) for name, split in splits.items()}, "cap": case["cap"],
         "wall_s": time.perf_counter() - began, **row_of(result),
     }  # fmt: skip
@@ -102,7 +104,8 @@ def row_of(r: TuningResult) -> dict[str, Any]:
         "training_images": r.training_images, "network_images": r.network_images,
         "assignment": dict((r.untrained if r.chosen is None else r.chosen.assignment).multipliers),
         "rounds": [
-            {"level": t.level, "accepted": t.accepted, "before_points": 100 * t.before.loss, "losses": list(t.losses),
+            {"level": t.level, "stage": t.stage, "accepted": t.accepted, "before_points": 100 * t.before.loss,
+             "losses": list(t.losses),
              "multiplier_energy_lower": exact / t.cost.multiplier_energy_j,
              **{f"{name}_points": 100 * a.loss for name, a in t.accuracy.items()}}  # none if it diverged
             for t in r.rounds

@@ -45,9 +45,19 @@ def test_options_are_read() -> None:
     steps = ["coding", "finetune"]
     assert finetune_options(None, ["coding"], None) is None
     assert finetune_options(None, steps, None) == TuningRequest()
-    texts = ["epochs=5", "rate=1e-4", "batch = 64", "distillation=0.7", "rounds=1", "first=8", "bolder=1.5", "images=9"]
+    texts = [
+        "epochs=5",
+        "rate=1e-4",
+        "batch = 64",
+        "distillation=0.7",
+        "rounds=1",
+        "first=8",
+        "bolder=1.5",
+        "images=9",
+        "alternate=true",
+    ]
     settings = FineTuning(epochs=5, learning_rate=1e-4, batch_size=64, distillation=0.7)
-    options = TuningOptions(rounds=1, first=8.0, bolder=1.5, fine_tuning=settings)
+    options = TuningOptions(rounds=1, first=8.0, bolder=1.5, alternate=True, fine_tuning=settings)
     assert finetune_options(texts, steps, None) == TuningRequest(options=options, images=9)
     moved = finetune_options(["shift=2", "mirror=TRUE"], steps, None)
     assert moved is not None
@@ -55,7 +65,16 @@ def test_options_are_read() -> None:
 
 
 def test_the_help_names_every_option(axdnn: Command) -> None:
-    for word in ("rounds=3", "epochs=3", "images", "rate=0.001", "distillation=0.5", "first=1.3", "shift"):
+    for word in (
+        "rounds=3",
+        "epochs=3",
+        "images",
+        "rate=0.001",
+        "distillation=0.5",
+        "first=1.3",
+        "shift",
+        "alternate=false",
+    ):
         assert word in FINETUNE_HELP
     assert "--finetune" in axdnn("generate", "--help").out
 

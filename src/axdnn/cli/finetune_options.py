@@ -12,9 +12,17 @@ FINETUNE = "finetune"
 FINETUNE_HELP = (
     "Option of --recover ...,finetune, may be repeated: rounds=3 (choices that are trained), epochs=3, images (of "
     "split fit; default all), rate=0.001, batch=128, distillation=0.5 (weight of the exact network as teacher), "
-    "first=1.3 (predicted loss of the first choice, in budgets), bolder=2 (factor on it), shift=1, mirror=false "
-    "(of training images; colour images: 4, true)."
+    "first=1.3 (predicted loss of the first choice, in budgets), bolder=2 (factor on it), "
+    "alternate=false (choose anew under the weights found), shift=1, mirror=false (of training images; colour images: "
+    "4, true)."
 )
+_TRUTH = {"true": True, "false": False}
+
+
+def _truth(text: str) -> bool:
+    return _TRUTH[text.lower()]
+
+
 # Option -> how its value is read, what it must be, and the field it sets.
 _OF_TRAINING: dict[str, tuple[Callable[[str], Any], str]] = {
     "epochs": (int, "epochs"), "rate": (float, "learning_rate"), "batch": (int, "batch_size"),
@@ -22,10 +30,10 @@ _OF_TRAINING: dict[str, tuple[Callable[[str], Any], str]] = {
 }  # fmt: skip
 _OF_ROUNDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "rounds": (int, "rounds"), "first": (float, "first"), "bolder": (float, "bolder"),
+    "alternate": (_truth, "alternate"),
 }  # fmt: skip
-_TRUTH = {"true": True, "false": False}
 _OTHERS: dict[str, Callable[[str], Any]] = {
-    "images": int, "shift": int, "mirror": lambda text: _TRUTH[text.lower()],
+    "images": int, "shift": int, "mirror": _truth,
 }  # fmt: skip
 _KINDS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
 

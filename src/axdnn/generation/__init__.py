@@ -22,6 +22,7 @@ from axdnn.generation.programme import Programme
 from axdnn.generation.random_search import random
 from axdnn.generation.request import RECOVERY, STRATEGIES, Request, Strategy, recovery_recipe
 from axdnn.generation.sensitivity import SensitivityOptions, expect
+from axdnn.generation.stages import Stage, TrainedStage
 from axdnn.generation.taylor import taylor
 from axdnn.generation.trained import Trained, TuningResult, with_training
 from axdnn.generation.tuning import require_tunable, tune
@@ -31,9 +32,10 @@ from axdnn.generation.uniform import uniform
 __all__ = [
     "OBJECTIVES", "RECOVERY", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge",
     "LossPredictor", "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
-    "Run", "SensitivityOptions", "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn",
-    "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
-    "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
+    "Run", "SensitivityOptions", "Stage", "Strategy", "Trained", "TrainedStage", "TuningOptions", "TuningResult",
+    "Verdict", "agn", "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer",
+    "matched_choices", "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper",
+    "parse_constraints",
     "precision_recipe", "prepare", "random", "recovery_recipe", "require_tunable", "taylor", "tune", "undominated",
     "uniform", "uniform_precision", "units_of", "with_training", "within_pods",
 ]  # fmt: skip

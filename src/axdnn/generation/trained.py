@@ -31,6 +31,7 @@ class Trained:
         accepted: whether its bound on the accept split is within the budget.
         cost: on the accelerator.
         losses: mean training loss of each epoch.
+        stage: which weights it began with, see `TrainedChoice`.
     """
 
     assignment: Assignment
@@ -40,6 +41,7 @@ class Trained:
     accepted: bool
     cost: CostReport
     losses: tuple[float, ...]
+    stage: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class TuningResult:
         test: accuracy on the test split of the chosen network, looked at once.
         training_images: images that training went through.
         network_images: images through networks apart from training.
-        evaluations: full evaluations of assignments that were trained, before and after.
+        stage_images: those of them in choosing under trained weights, by evaluators of their own.
+        evaluations: full evaluations of assignments that were trained, before and after, and under trained weights.
     """
 
     untrained: Assignment
@@ -67,6 +70,7 @@ class TuningResult:
     test: Accuracy
     training_images: int
     network_images: int
+    stage_images: int
     evaluations: int
 
 
@@ -98,7 +102,7 @@ def with_training(
     result = msgspec.structs.replace(
         untrained, training=training, images={**untrained.images, "fit": images},
         evaluations=untrained.evaluations + tuned.evaluations,
-        network_images=run.network_images() + passes * tuned.training_images,
+        network_images=run.network_images() + tuned.stage_images + passes * tuned.training_images,
         visited=(*untrained.visited, *(one.evaluation for one in rounds)), notes=_notes(untrained, tuned, training),
     )  # fmt: skip
     if trained is None:
@@ -135,7 +139,8 @@ def _choice(trained: Trained, run: Run, tuned: TuningResult) -> TrainedChoice:
         predicted_loss=trained.level * run.request.max_accuracy_loss / 100.0,
         strategy=f"{run.request.strategy}, fine-tuned", accepted=trained.accepted,
     )  # fmt: skip
-    return TrainedChoice(level=trained.level, before=trained.before, evaluation=evaluation, losses=trained.losses)
+    return TrainedChoice(level=trained.level, before=trained.before, evaluation=evaluation, losses=trained.losses,
+                         stage=trained.stage)  # fmt: skip
 
 
 def _priced(evaluator: Evaluator, trained: Trained) -> dict[str, object]:
