@@ -20,31 +20,17 @@ from typing import Any
 
 import torch
 from cases import CASES
-from torch.nn import functional
 
 from axdnn.data import load_dataset
 from axdnn.evaluation import Split
 from axdnn.generation import Request, Run, TuningOptions, TuningResult, tune
-from axdnn.methods import splits_of
+from axdnn.methods import splits_of, usual_augmentation
 from axdnn.models import resolve_model
 from axdnn.models.machine import one_thread, processor
 from axdnn.records import write_atomic
 from axdnn.retraining import FineTuning
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
-SHIFT = 4
-
-
-def shifted_and_mirrored(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Move each image by up to four pixels either way, and mirror half of them."""
-    padded = functional.pad(images, (SHIFT,) * 4)
-    down, right = torch.randint(2 * SHIFT + 1, (2, len(images)), generator=generator)
-    height, width = images.shape[2:]
-    moved = torch.stack([
-        p[:, y : y + height, x : x + width] for p, y, x in zip(padded, down.tolist(), right.tolist(), strict=True)
-    ])  # fmt: skip
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(mirrored[:, None, None, None], moved.flip(-1), moved)
 
 
 def main() -> None:
@@ -58,6 +44,7 @@ def main() -> None:
     parser.add_argument("--first", type=float, default=8.0, help="predicted loss of the first assignment, in budgets")
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--distillation", type=float, default=0.7)
+    parser.add_argument("--alternate", action="store_true", help="choose anew under the weights that training found")
     parser.add_argument("--work", type=Path, default=Path("runs/tuning"), help="caches and checkpoints")
     args = parser.parse_args()
     with one_thread():
@@ -76,7 +63,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     settings = FineTuning(
         epochs=args.epochs, learning_rate=args.rate, distillation=args.distillation, seed=args.seed, batch_size=128
     )
-    options = TuningOptions(rounds=args.rounds, first=args.first, fine_tuning=settings)
+    options = TuningOptions(rounds=args.rounds, first=args.first, fine_tuning=settings, alternate=args.alternate)
     request = Request(
         max_accuracy_loss=args.loss, objective="multiplier", evaluations=case["cap"], seed=args.seed,
         multipliers=case["multipliers"],
@@ -92,12 +79,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         cache=work / "cache", codings=work / "codings", progress=show,
     )  # fmt: skip
     train = Split("fit", *data.tensors("fit", args.images))
-    augment = shifted_and_mirrored if case["data"] == "cifar10" else None
-    result = tune(run, train, options, augment=augment, checkpoints=work / "checkpoints")
+    result = tune(run, train, options, augment=usual_augmentation(data), checkpoints=work / "checkpoints")
     row = {
         "case": args.case, "max_accuracy_loss": args.loss, "seed": args.seed, "model": trained.name,
         "settings": {**{k: getattr(settings, k) for k in settings.__dataclass_fields__}, "rounds": args.rounds,
-                     "first": args.first, "bolder": options.bolder, "images": len(train)},
+                     "first": args.first, "bolder": options.bolder, "images": len(train),
+                     **({"alternate": True} if args.alternate else {})},
         "images": {name: len(split) for name, split in splits.items()}, "cap": case["cap"],
         "wall_s": time.perf_counter() - began, **row_of(result),
     }  # fmt: skip
@@ -117,9 +104,10 @@ def row_of(r: TuningResult) -> dict[str, Any]:
         "training_images": r.training_images, "network_images": r.network_images,
         "assignment": dict((r.untrained if r.chosen is None else r.chosen.assignment).multipliers),
         "rounds": [
-            {"level": t.level, "accepted": t.accepted, "before_points": 100 * t.before.loss, "losses": list(t.losses),
+            {"level": t.level, "stage": t.stage, "accepted": t.accepted, "before_points": 100 * t.before.loss,
+             "losses": list(t.losses),
              "multiplier_energy_lower": exact / t.cost.multiplier_energy_j,
-             **{f"{name}_points": 100 * a.loss for name, a in t.accuracy.items()}}
+             **{f"{name}_points": 100 * a.loss for name, a in t.accuracy.items()}}  # none if it diverged
             for t in r.rounds
         ],
     }  # fmt: skip

@@ -122,20 +122,22 @@ def tuned() -> str:
         return "Not measured yet."
     report = json.loads(file.read_text())
     lines = [
-        "| network | budget | seed | without training | with training | test loss, points | chip energy / exact "
+        "| network | budget | seed | alternating | without training | with training | test loss, points | chip energy / exact "
         "| epochs x images | assignments trained: energy saved, loss before, after (search split) |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in report["runs"]:
         saved = [100 * (1 - 1 / run[key]) for key in ("untrained_multiplier_energy_lower", "multiplier_energy_lower")]
         tried = "; ".join(
-            f"{100 * (1 - 1 / done['multiplier_energy_lower']):.1f} %, {done['before_points']:.1f}, {done['search_points']:.2f}"
+            f"{100 * (1 - 1 / done['multiplier_energy_lower']):.1f} %, {done['before_points']:.1f}, "
+            f"{done.get('search_points', math.nan):.2f}"
             f"{'' if done['accepted'] else ' (refused)'}"
             for done in run["rounds"]
         )
         s = run["settings"]
         lines.append(
-            f"| {run['model']} | {run['max_accuracy_loss']:g} | {run['seed']} | {saved[0]:.1f} % | {saved[1]:.1f} % | "
+            f"| {run['model']} | {run['max_accuracy_loss']:g} | {run['seed']} | "
+            f"{'yes' if run['settings'].get('alternate') else 'no'} | {saved[0]:.1f} % | {saved[1]:.1f} % | "
             f"{run['loss_points']:.2f} | {100 * run['chip_energy_j'] / run['exact_chip_energy_j']:.1f} % | "
             f"{s['epochs']} x {s['images']:,} | {tried} |"
         )

@@ -74,7 +74,7 @@ def test_steps_of_recovery_decide_what_is_reached(tmp_path: Any, axdnn_data: Cal
         (("--front", "1,200"), "max_accuracy_loss"),
         (("--front", "1,2", "--strategy", "paper"), "paper"),
         (("--recover", "coding,biass"), "bias"),
-        (("--recover", "coding,finetune"), "axdnn.tune"),
+        (("--front", "1,2", "--recover", "coding,finetune"), "leave --front out"),
     ],
 )
 def test_what_is_refused_before_any_work(

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import signal
 import struct
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,45 +33,7 @@ TRAIN = ("train", "--model", "lenet5", "--data", "mnist", "--images", 640, "--ep
 STEPS = 15
 KILLED = -signal.SIGKILL
 Kill = tuple[str, str, int]
-
-
-class Server:
-    """Runs commands in forked processes that can be killed; see `killed.py`."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("killed.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
-        )  # fmt: skip
-
-    def __call__(
-        self, *arguments: object, cache: Path, watched: tuple[Path, ...] = (), kill: Kill | None = None,
-        after_s: float | None = None, recipe: dict[str, Any] | None = None,
-    ) -> tuple[int, dict[str, Any], str]:  # fmt: skip
-        """Run a command; return its exit status, what it did, and its output."""
-        log, facts = self.home / "log", self.home / "facts"
-        log.unlink(missing_ok=True)
-        facts.unlink(missing_ok=True)
-        request = {
-            "arguments": [str(a) for a in arguments], "cache": str(cache), "watched": [str(w) for w in watched],
-            "kill": kill, "after_s": after_s, "log": str(log), "facts": str(facts), "recipe": recipe,
-        }  # fmt: skip
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        status = int(self.process.stdout.readline())
-        return status, json.loads(facts.read_text()) if facts.exists() else {}, log.read_text() if log.exists() else ""
-
-
-@pytest.fixture(scope="module")
-def server(data_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server, with nothing read from anybody's cache but data."""
-    server = Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.process.communicate()
+Server = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 def new_cache(data_cache: Path, folder: Path) -> Path:

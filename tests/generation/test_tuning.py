@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,62 @@ def test_interrupted_in_training_it_goes_on_to_the_same_end(
     assert (again.test, again.training_images) == (tuned.test, tuned.training_images)
     for before, after in zip(model.parameters(), small[0].parameters(), strict=True):
         assert torch.equal(before, after), "the model that was handed over is not trained"
+
+
+ALTERNATING = replace(OPTIONS, alternate=True, rounds=4)
+
+
+@pytest.fixture(scope="module")
+def alternated(small: Small, small_train: Split, tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
+    folder = tmp_path_factory.mktemp("alternated")
+    return tune(run_of(small, cache=folder), small_train, ALTERNATING, checkpoints=folder)
+
+
+def test_alternating_starts_anew_from_each_accepted_training(alternated: TuningResult, tuned: TuningResult) -> None:
+    accepted = 0
+    for trained in alternated.rounds:
+        assert trained.stage == accepted
+        accepted += trained.accepted
+    assert accepted >= 2, "the weights of an accepted training were trained on to a cheaper choice"
+    first = next(i for i, trained in enumerate(alternated.rounds) if trained.accepted)
+    assert alternated.rounds[: first + 1] == tuned.rounds[: first + 1], "up to there nothing differs"
+
+
+def test_alternating_never_makes_the_accepted_energy_worse(alternated: TuningResult) -> None:
+    energies = [alternated.untrained_cost.multiplier_energy_j]
+    for trained in alternated.rounds:
+        assert trained.cost.multiplier_energy_j < energies[-1]
+        energies += [trained.cost.multiplier_energy_j] if trained.accepted else []
+    assert alternated.chosen is not None
+    assert alternated.chosen.cost.multiplier_energy_j == energies[-1]
+    assert alternated.chosen.accuracy["accept"].loss_bound <= 0.06
+
+
+def test_alternating_counts_losses_from_the_network_as_it_came(alternated: TuningResult, small: Small) -> None:
+    untouched = run_of(small)
+    for split in ("search", "accept"):
+        exact = untouched.evaluator.accuracy(untouched.evaluator.baseline, small[2][split]).baseline_accuracy
+        found = [t.accuracy[split].baseline_accuracy for t in alternated.rounds if split in t.accuracy]
+        assert set(found) == {exact}
+    assert alternated.test.baseline_accuracy == untouched.evaluator.accuracy(
+        untouched.evaluator.baseline, small[2]["test"]).accuracy  # fmt: skip
+    test = small[2]["test"]
+    assert float((alternated.model(test.images).argmax(1) == test.labels).double().mean()) == alternated.test.accuracy
+
+
+def test_alternating_interrupted_goes_on_to_the_same_end(
+    alternated: TuningResult, small: Small, small_train: Split, tmp_path: Path
+) -> None:
+    def stop(message: str, done: int, total: int) -> None:
+        if message.startswith("fine-tuning") and done >= total // 2 and list(tmp_path.glob("*-1.pt")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(run_of(small, cache=tmp_path, progress=stop), small_train, ALTERNATING, checkpoints=tmp_path)
+    again = tune(run_of(small, cache=tmp_path), small_train, ALTERNATING, checkpoints=tmp_path)
+    assert (again.rounds, again.test) == (alternated.rounds, alternated.test)
+    assert (again.network_images, again.training_images, again.evaluations) == (
+        alternated.network_images, alternated.training_images, alternated.evaluations)  # fmt: skip
 
 
 def test_nothing_bolder_leaves_the_untrained_choice(small: Small, small_train: Split) -> None:

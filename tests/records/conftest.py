@@ -24,6 +24,8 @@ from axdnn.records import (
     Study,
     Sweep,
     SweepPoint,
+    TrainedChoice,
+    Training,
 )
 
 FIGURES = Figures(power_w=1e-4, area_m2=7e-10, delay_s=1.5e-9, source="a table", published={"power_mw": "0.1"})
@@ -60,6 +62,11 @@ STUDY = Study(
     settings={"seed": "1"}, evaluations=(EVALUATION,), full_evaluations=3, network_images=12, finished=True,
     best=EVALUATION, wall_s=1.5,
 )  # fmt: skip
+TRAINING = Training(
+    epochs=3, images=640, training_images=1920, settings={"epochs": "3"}, untrained=EVALUATION,
+    rounds=(TrainedChoice(level=1.3, before=ACCURACY, evaluation=EVALUATION, losses=(0.5, 1 / 3), stage=1),),
+    weights_file="network.safetensors", weights_sha256="0" * 64,
+)  # fmt: skip
 RESULT = GenerationResult(
     model="net", data="mnist", accelerator="tpu_v4", multiplier_set="exact,m", strategy="integer", seed=7,
     max_accuracy_loss=1.0, status="met", reason="within", baseline_accuracy=0.99, accuracy=0.985, energy_j=1e-6,
@@ -68,6 +75,7 @@ RESULT = GenerationResult(
     network_images=1234, wall_s=60.0, assignment={"conv1": "m"}, images={"test": 10_000}, provenance={"torch": "2"},
     float_accuracy=0.991, network=NETWORK, baseline_cost=COST, cost=COST, ideal_cost=COST, ideal_baseline_cost=COST,
     chosen=EVALUATION, scores=(SCORES,), visited=(EVALUATION, EVALUATION), notes=("a", "b"),
+    training=TRAINING,
 )  # fmt: skip
 
 
@@ -88,6 +96,7 @@ SWEEP = Sweep(
 EXAMPLES: tuple[Record, ...] = (
     FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], COST.operators[0], ASSIGNMENT, ACCURACY,
     EVALUATION, SCORES, STUDY, RESULT, SWEEP, SWEEP.points[0], SWEEP.roofline[0], multiplier(),
+    TRAINING, TRAINING.rounds[0],
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from axdnn.cli.console import Format, parts_of, progress, require_seed, show_table
+from axdnn.cli.finetune_options import FINETUNE, FINETUNE_HELP, finetune_options
 from axdnn.cli.model_options import (
     DATA_HELP,
     MEAN_HELP,
@@ -36,7 +37,8 @@ STEPS = ("coding", "ranges", "mapping", "bias", "order")
 FRONT_HELP = "Several budgets with shared evaluations: a folder for each in --out, and a page that compares them."
 OBJECTIVE_HELP = "Minimise the chip's energy, the multiplier energy alone, or paper_literal (XAI-Gen's equations)."
 RECOVER_HELP = (
-    "Steps against a circuit's errors, with commas: coding, ranges, mapping, bias, order (default: all); or none."
+    "Steps against a circuit's errors, with commas: coding, ranges, mapping, bias, order (default: these); finetune "
+    "(train bolder choices after the search); or none."
 )
 CONSTRAINT_HELP = (
     "Limit of every choice, may be repeated: kinds=3 (distinct multipliers), latency=2ms, area=400mm2, memory=8MB, "
@@ -61,6 +63,7 @@ def generate(
     constraint: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=CONSTRAINT_HELP),
     channel_groups: int = typer.Option(1, help=CHANNELS_HELP),
     recover: str = typer.Option(",".join(STEPS), help=RECOVER_HELP),
+    finetune: list[str] | None = typer.Option(None, metavar="KEY=VALUE", help=FINETUNE_HELP),
     score: str = typer.Option("conductance", help=f"Importance that guides: {SCORES} or none."),
     evaluations: int = typer.Option(30, help="Cap on full evaluations, at least 3."),
     seed: int = typer.Option(0, help="Of calibration images, samples and strategy."),
@@ -75,7 +78,8 @@ def generate(
 ) -> None:
     """Choose an approximate multiplier for each layer within an accuracy budget, verify it, price it, report it.
 
-    The output folder gets result.json, report.html and figures. Ctrl-C keeps the best so far in study.json.
+    The output folder gets result.json, report.html and figures. Ctrl-C keeps the best so far in study.json. With
+    finetune it also gets network.safetensors, the trained network, and untrained.json, the result without training.
     """
     from axdnn.generation import Request, parse_constraints, recovery_recipe
     from axdnn.methods import xai_gen
@@ -83,13 +87,15 @@ def generate(
     from axdnn.report import print_summary
 
     require_seed(seed)
+    steps = parts_of("--recover", recover.removesuffix("none"), str)
+    training = finetune_options(finetune, steps, front)
     request = Request(
         max_accuracy_loss=max_accuracy_loss, multipliers=multipliers, accelerator=accelerator, strategy=strategy,
         score=score, evaluations=evaluations, seed=seed, paper=paper_options(paper, strategy),
         objective=objective,  # type: ignore[arg-type]
         constraints=parse_constraints(constraint or []), channel_groups=channel_groups,
         skip=skip_options(skip, skip_only),
-        recipe=recovery_recipe(parts_of("--recover", recover.removesuffix("none"), str)),
+        recipe=recovery_recipe([step for step in steps if step != FINETUNE]),
     )  # fmt: skip
     options = {
         "weights": weights, "mean": numbers("--mean", mean), "std": numbers("--std", std),
@@ -100,7 +106,9 @@ def generate(
         return
     try:
         with progress(quiet) as show:
-            outcome = xai_gen(model, data, request, out, progress=show, **options)  # type: ignore[arg-type]
+            outcome = xai_gen(
+                model, data, request, out, training=training, progress=show, **options  # type: ignore[arg-type]
+            )  # fmt: skip
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; {_kept(out)}") from None
     if outcome.resumed:

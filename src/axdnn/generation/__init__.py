@@ -27,17 +27,21 @@ from axdnn.generation.skip_prices import SkipPrices
 from axdnn.generation.skip_problem import SkippingProblem
 from axdnn.generation.skip_programme import SkipProgramme, programme_of
 from axdnn.generation.skipping import with_skipping
+from axdnn.generation.stages import Stage, TrainedStage
 from axdnn.generation.taylor import taylor
-from axdnn.generation.tuning import Trained, TuningOptions, TuningResult, tune
+from axdnn.generation.trained import Trained, TuningResult, with_training
+from axdnn.generation.tuning import require_tunable, tune
+from axdnn.generation.tuning_options import TuningOptions
 from axdnn.generation.uniform import uniform
 
 __all__ = [
     "OBJECTIVES", "RECOVERY", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge",
     "LossPredictor", "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
     "Run", "SensitivityOptions", "SkipLevels", "SkipOptions", "SkipPrices", "SkipProgramme", "SkippingProblem",
-    "Strategy", "Trained", "TuningOptions", "TuningResult", "Verdict", "agn", "exact_products", "exhaustive", "expect",
-    "generate", "generate_front", "greedy", "integer", "matched_choices", "mixed_precision", "neurons_of",
-    "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe", "prepare",
-    "programme_of", "random", "recovery_recipe", "requests_at", "run_budgets", "skip_levels", "taylor", "tune",
-    "undominated", "uniform", "uniform_precision", "units_of", "with_skipping", "within_pods",
+    "Stage", "Strategy", "Trained", "TrainedStage", "TuningOptions", "TuningResult", "Verdict", "agn",
+    "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
+    "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
+    "precision_recipe", "prepare", "programme_of", "random", "recovery_recipe", "requests_at", "require_tunable",
+    "run_budgets", "skip_levels", "taylor", "tune", "undominated", "uniform", "uniform_precision", "units_of",
+    "with_skipping", "with_training", "within_pods",
 ]  # fmt: skip

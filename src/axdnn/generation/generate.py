@@ -228,11 +228,12 @@ class Run:
             settings={"model": self.name, "data": self.data, "strategy": self.request.strategy},
             evaluations=tuple(self.evaluator.history.values()),
             full_evaluations=self.evaluator.full_evaluations,
-            network_images=self._network_images(),
+            network_images=self.network_images(),
             finished=finished,
         )
 
-    def _network_images(self) -> int:
+    def network_images(self) -> int:
+        """Return the images sent through any network so far."""
         return self.evaluator.network_images + sum(s.network_images for s in self.scores) + self.other_images
 
     def result(self, judge: Judge) -> GenerationResult:
@@ -252,7 +253,7 @@ class Run:
         self._save(True)
         return assemble(
             judge, self.request, final, model=self.name, data=self.data, float_accuracy=float(floats),
-            network_images=self._network_images(), wall_s=time.monotonic() - self.began, provenance=self.provenance,
+            network_images=self.network_images(), wall_s=time.monotonic() - self.began, provenance=self.provenance,
             images={**{k: len(v) for k, v in self.splits.items()}, "calibration": len(self.calibration.images)},
             scores=tuple(self.scores),
         )  # fmt: skip

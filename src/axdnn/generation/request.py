@@ -66,7 +66,9 @@ def recovery_recipe(steps: Sequence[str]) -> Recipe:
     """
     for step in steps:
         if step == "finetune":
-            raise InvalidInputError("fine-tuning is not a step of the conversion: use `axdnn.tune`, from Python")
+            raise InvalidInputError(
+                "fine-tuning is not a step of the conversion: use `axdnn.tune`, or `axdnn generate --recover` with it"
+            )
         if step not in RECOVERY:
             raise unknown_name("step of recovery", step, RECOVERY)
     without: dict[str, Any] = {}

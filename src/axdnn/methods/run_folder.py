@@ -87,7 +87,7 @@ class RunFolder:
         except OSError as error:
             raise OutputFolderError(f"cannot make the output folder {self.path}: {error.strerror or error}") from error
         self._acquire()
-        for folder in (self.path, self.path / "cache", self.path / "figures"):
+        for folder in (self.path, *(self.path / name for name in ("cache", "checkpoints", "figures"))):
             remove_leftovers(folder, older_than_s=0.0)  # of killed runs: here only the holder of the lock writes
         if not (self.path / RUN_FILE).exists():
             write_atomic(self.path / RUN_FILE, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
@@ -158,9 +158,13 @@ class RunFolder:
 
     def finish(self, result: GenerationResult) -> GenerationResult:
         """Save the result with the time of all sessions."""
-        result = msgspec.structs.replace(result, wall_s=self.wall_s)
+        result = self.timed(result)
         save_record(self.path / RESULT_FILE, result)
         return result
+
+    def timed(self, result: GenerationResult) -> GenerationResult:
+        """Return a result with the time of all sessions so far."""
+        return msgspec.structs.replace(result, wall_s=self.wall_s)
 
 
 def _ours(file: Path) -> bool:

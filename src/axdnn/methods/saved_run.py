@@ -16,6 +16,7 @@ from axdnn.data import Dataset, cache_root, load_dataset
 from axdnn.evaluation import Evaluator, RowMapping
 from axdnn.hardware import load_accelerator
 from axdnn.layers import ApproxModel, Recipe
+from axdnn.methods.fine_tuned import trained_network
 from axdnn.methods.run_folder import RESULT_FILE, RUN_FILE
 from axdnn.methods.xai_gen import accelerator_text, splits_of, weights_digest, weights_text
 from axdnn.models import model_identity, resolve_model
@@ -37,6 +38,7 @@ class Rebuilt:
         dataset: that the network was calibrated on.
         limits: split -> how many images the run used, where it did not use all.
         result: of the run, or None.
+        trained: file of the network that the run trained; None if the assignment alone makes the network.
     """
 
     label: str
@@ -45,6 +47,7 @@ class Rebuilt:
     dataset: Dataset
     limits: dict[str, int]
     result: GenerationResult | None = None
+    trained: Path | None = None
 
     @property
     def float_model(self) -> torch.nn.Module:
@@ -52,8 +55,15 @@ class Rebuilt:
         return self.evaluator.bank.calibration.model
 
     def model(self) -> ApproxModel:
-        """Return the approximate network."""
-        return self.evaluator.model(self.assignment)
+        """Return the approximate network, with its trained weights if the run trained it.
+
+        Raises:
+            CheckpointError: the file of the trained weights is missing or has changed.
+        """
+        training = None if self.result is None else self.result.training
+        if self.trained is None or training is None:
+            return self.evaluator.model(self.assignment)
+        return trained_network(self.trained, training.weights_sha256, self.evaluator, self.assignment)
 
     def baseline(self) -> ApproxModel:
         """Return the int8 network with exact multipliers."""
@@ -136,6 +146,7 @@ def load_run(
     Raises:
         RecordError: no finished run there, or its files cannot be read.
         InvalidInputError: weights, data, accelerator or network are not those of the run.
+        CheckpointError: `weights` cannot be read.
     """
     folder = Path(folder)
     settings = _settings(folder)
@@ -164,7 +175,9 @@ def load_run(
         )
     limits = {name: int(settings[f"{name}_images"]) for name in ("search", "accept", "test")
               if settings[f"{name}_images"] != "all"}  # fmt: skip
-    return replace(built, limits=limits, result=result)
+    training = result.training
+    trained = folder / training.weights_file if training is not None and training.chosen else None
+    return replace(built, limits=limits, result=result, trained=trained)
 
 
 def _settings(folder: Path) -> dict[str, str]:

@@ -23,9 +23,16 @@ import torch
 import axdnn
 from axdnn.data import Dataset, cache_root, dataset_info, load_dataset
 from axdnn.evaluation import Split, digest_of
-from axdnn.generation import Request, generate
+from axdnn.generation import Request, Run
 from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.kernels import calibrate
+from axdnn.methods.fine_tuned import (
+    TuningRequest,
+    remove_checkpoints,
+    run_with_training,
+    training_split,
+    usual_augmentation,
+)
 from axdnn.methods.run_folder import RunFolder
 from axdnn.models import TrainedModel, input_text, model_identity, resolve_model
 from axdnn.multipliers import load_multiplier, pinned_set
@@ -61,6 +68,7 @@ def xai_gen(
     std: Sequence[float] | None = None,
     images: Mapping[str, int] | None = None,
     cache: Path | None = None,
+    training: TuningRequest | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run XAI-Gen on a model and a known data set and write result, figures and report to a folder.
@@ -71,34 +79,48 @@ def xai_gen(
         model: name, or code of the user's; see `axdnn.models.resolve_model`.
         data: name, see `axdnn.data.list_datasets`.
         request: budget, multipliers, accelerator, strategy, seed.
-        out: output folder; gets `result.json`, `study.json`, `report.html`, `figures/`.
+        out: output folder; gets `result.json`, `study.json`, `report.html`, `figures/`; with `training` also
+            `untrained.json` and, if a trained network was accepted, `network.safetensors`.
         weights: checkpoint of the model, instead of the shipped or trained one.
         mean: of the model's input, see `axdnn.models.resolve_model`.
         std: of the model's input.
         images: split (`search`, `accept`, `test`) -> how many of its images are used; all of those not named.
         cache: folder of evaluations that several runs share, instead of one in `out`.
+        training: fine-tune bolder assignments after the search (docs/retraining.md); None for none.
         progress: called with (message, done, total).
 
     Raises:
         UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError: see the message.
+        UnsupportedOperatorError: the model cannot be captured, or not be trained.
     """
+    training = None if training is None else training.seeded(request.seed)
     settings = settings_of(model, data, request, weights, mean, std, images)
+    settings |= {} if training is None else {"training": str(training)}
     folder, trained, dataset = opened(
         model, data, settings, out, weights=weights, mean=mean, std=std, progress=progress
     )
     finished = folder.result()
     if finished is not None:
+        remove_checkpoints(folder.path)  # of a run that was killed right after its result
         return Outcome(finished, tuple(folder.drawn() or _drawn_again(finished, folder)), True)
     calibration, splits = splits_of(dataset, request.seed, images)
+    train = None
+    if training is not None:  # refused before the folder is made
+        train = training_split(trained.model, calibration, dataset, request.accelerator, training)
     with contextlib.suppress(OSError):  # a cache that cannot be written costs speed alone
         calibrate(progress)
     with folder:
-        result = generate(
+        run = Run(
             trained.model, calibration, splits, request, name=trained.name, data=data,
             provenance=provenance_of(dataset, trained), cache=cache or folder.path / "cache",
             codings=cache_root() / "codings", progress=progress, checkpoint=folder.checkpoint,
         )  # fmt: skip
+        if train is None or training is None:
+            result = run.run()
+        else:
+            result = run_with_training(run, folder, train, training, training.augment or usual_augmentation(dataset))
         result = folder.finish(result)
+        remove_checkpoints(folder.path)
         return Outcome(result, tuple(drawn(result, folder.path)), False)
 
 

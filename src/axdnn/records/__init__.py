@@ -34,6 +34,7 @@ from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
 from axdnn.records.network import ExactOperator, Layer, Network, OperatorKind
 from axdnn.records.study import GenerationResult, Study
 from axdnn.records.sweep import RooflineLayer, Sweep, SweepPoint
+from axdnn.records.training import TrainedChoice, Training
 
 __all__ = [
     "CODINGS",
@@ -68,6 +69,8 @@ __all__ = [
     "Study",
     "Sweep",
     "SweepPoint",
+    "TrainedChoice",
+    "Training",
     "UnknownNameError",
     "UnsupportedOperatorError",
     "cache_root",

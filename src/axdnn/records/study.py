@@ -7,6 +7,7 @@ from axdnn.records.cost import CostReport
 from axdnn.records.evaluation import Evaluation
 from axdnn.records.importance import LayerScores
 from axdnn.records.network import Network
+from axdnn.records.training import Training
 
 
 class Study(Record, frozen=True, kw_only=True):
@@ -38,10 +39,12 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     Accuracies are fractions on the full test split, energies and latency per inference at batch 1, headline reading
     `buildable`. `max_accuracy_loss` is in percentage points. `evaluations` counts full evaluations; `network_images`
     every image sent through any network for this result: scores, calibration, search, acceptance, the literal check and
-    the final test (`images` has the sizes of the splits). Only the few copies of one image that check the capture are
-    left out. `skipped`: layer -> share of its neurons that is not computed (of an output layer: of its inputs); which
-    ones is in `chosen.assignment`. `paper_literal` and `baseline_paper_literal` price the same assignment by the
-    printed equations of XAI-Gen: another model, never in one column with the other energies.
+    the final test (`images` has the sizes of the splits), and training, where each image also goes through the teacher.
+    Only the few copies of one image that check the capture are left out. `skipped`: layer -> share of its neurons that
+    is not computed (of an output layer: of its inputs); which ones is in `chosen.assignment`. `paper_literal` and
+    `baseline_paper_literal` price the same assignment by the printed equations of XAI-Gen: another model, never in one
+    column with the other energies. `training` is there if assignments were fine-tuned; where it has weights, all
+    figures are those of the trained network.
     """
 
     model: str
@@ -85,3 +88,4 @@ class GenerationResult(Record, frozen=True, kw_only=True):
     scores: tuple[LayerScores, ...] = ()
     visited: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
+    training: Training | None = None

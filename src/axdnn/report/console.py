@@ -14,6 +14,7 @@ from axdnn.report.result_tables import energy_table, multipliers_table
 from axdnn.report.search_tables import comparison_table
 from axdnn.report.table_output import table_rich, table_text
 from axdnn.report.tables import Column, Table
+from axdnn.report.training_tables import training_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,9 +40,8 @@ def assignment_table(result: GenerationResult) -> Table:
 
 
 def _summary_tables(result: GenerationResult) -> tuple[Table, ...]:
-    priced = paper_cost_table(result)
     tables = (headline_table(result), assignment_table(result), multipliers_table(result), energy_table(result))
-    return (*tables, priced) if priced.rows else tables
+    return (*tables, *(table for table in (training_table(result), paper_cost_table(result)) if table.rows))
 
 
 def summary_text(result: GenerationResult) -> str:

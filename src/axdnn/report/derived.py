@@ -116,13 +116,18 @@ def result_labels(results: Sequence[GenerationResult]) -> tuple[str, ...]:
         ("budget ", [budget_text(r.max_accuracy_loss) for r in results]),
         ("seed ", [str(r.seed) for r in results]),
     )
-    labels = [r.strategy or "unnamed" for r in results]
+    labels = [_strategy_label(r) for r in results]
     for prefix, values in fields:
         needed = prefix != "seed " or len(set(labels)) < len(labels)
         if needed and len(set(values)) > 1:
             pairs = zip(labels, values, strict=True)
             labels = [f"{label}, {prefix}{value}" if value else label for label, value in pairs]
     return numbered(labels)
+
+
+def _strategy_label(result: GenerationResult) -> str:
+    trained = result.training is not None and result.training.chosen
+    return f"{result.strategy or 'unnamed'}{', fine-tuned' if trained else ''}"
 
 
 def same_task(result: GenerationResult, others: Sequence[GenerationResult]) -> tuple[GenerationResult, ...]:

@@ -17,6 +17,7 @@ from axdnn.report.published import paper_notes
 from axdnn.report.result_tables import breakdown_table, energy_table, layers_table, multipliers_table, totals_table
 from axdnn.report.search_tables import comparison_table, importance_table, tau_table, visited_table
 from axdnn.report.source_tables import exact_operators_table, provenance_table, sources_table
+from axdnn.report.training_tables import training_table
 from axdnn.report.units import budget_text
 
 OPEN_ROWS = 40
@@ -71,6 +72,7 @@ def _render_report(
             folded(breakdown_table(result)),
         ),
         _visited(result, drawn),
+        _training(result),
     ]
     if others:
         table = as_html(comparison_table((result, *others)))
@@ -128,6 +130,14 @@ def _visited(result: GenerationResult, drawn: dict[str, Any]) -> Section:
     if len(table.rows) <= OPEN_ROWS:
         return Section("visited", heading, text, (drawn["tradeoff"],), (as_html(table),))
     return Section("visited", heading, text, (drawn["tradeoff"],), (), folded(table))
+
+
+def _training(result: GenerationResult) -> Section | None:
+    table = training_table(result)
+    if not table.rows:
+        return None
+    text = "Assignments bolder than the search accepted, fine-tuned to learn the errors of their circuits."
+    return Section("training", table.title, text, (), (as_html(table),))
 
 
 def _paper(result: GenerationResult) -> Section | None:

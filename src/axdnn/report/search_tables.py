@@ -54,7 +54,7 @@ def _visited_row(result: GenerationResult, order: int, evaluation: Evaluation) -
         accept.loss if accept else None,
         accept.loss_bound if accept else None,
         evaluation.accepted,
-        evaluation.assignment.key == result.chosen.assignment.key,
+        (evaluation.assignment.key, evaluation.strategy) == (result.chosen.assignment.key, result.chosen.strategy),
     )
 
 

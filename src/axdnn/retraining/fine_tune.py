@@ -24,6 +24,10 @@ SAVE_EVERY_S = 60.0
 REPORT_EVERY = 20
 
 
+class DivergedError(InvalidInputError):
+    """The loss of a training did not stay finite."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FineTuning:
     """Settings of a fine-tuning.
@@ -92,8 +96,8 @@ def fine_tune(
         Mean loss of each epoch.
 
     Raises:
-        InvalidInputError: no images, not a label an image, a missing teacher, a network of several inputs or results,
-            or a loss that is not finite.
+        InvalidInputError: no images, not a label an image, a missing teacher, a network of several inputs or results.
+        DivergedError: a loss that is not finite.
         CheckpointError: the checkpoint is of another run, or cannot be read.
     """
     settings = settings or FineTuning()
@@ -168,7 +172,7 @@ class _Run:
     def _end_epoch(self) -> None:
         loss = self.loss / len(self.images)
         if not math.isfinite(loss):
-            raise InvalidInputError(
+            raise DivergedError(
                 f"the loss must stay finite, but it became {loss} in epoch {len(self.losses) + 1}; lower "
                 f"learning_rate (it was {self.settings.learning_rate:g})"
             )

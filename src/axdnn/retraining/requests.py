@@ -45,6 +45,15 @@ def requests(graph: CapturedModel) -> dict[str, tuple[Request, ...]]:
     return {name: tuple(requests) for name, requests in wanted.items()}
 
 
+def require_trainable(graph: CapturedModel) -> None:
+    """Refuse a network that has an operator no gradient goes through, before any work.
+
+    Raises:
+        UnsupportedOperatorError: names the operator.
+    """
+    requests(graph)
+
+
 def few(inputs: Inputs) -> Inputs:
     """Return the first of a batch, enough to capture a network."""
     return tuple(x[:1] for x in inputs) if isinstance(inputs, tuple) else inputs[:1]
