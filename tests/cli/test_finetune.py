@@ -96,6 +96,7 @@ def test_the_help_names_every_option(axdnn: Command) -> None:
         (("--recover", "finetune", "--finetune", "distillation=2"), "distillation"),
         (("--recover", "finetune", "--front", "1,2"), "leave --front out"),
         (("--recover", "finetune", "--accelerator", "xai_gen"), "exact rows"),
+        (("--recover", "finetune", "--skip", "auto"), "skipped neurons are not trained"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_any_work(

@@ -22,10 +22,11 @@ from axdnn.evaluation import Split, paired_loss_bound, predictions
 from axdnn.generation.generate import Run
 from axdnn.generation.judge import Judge
 from axdnn.generation.problem import Ints
+from axdnn.generation.request import Request
 from axdnn.generation.stages import Stage, TrainedStage
 from axdnn.generation.trained import Trained, TuningResult
 from axdnn.generation.tuning_options import TuningOptions
-from axdnn.hardware import Accelerator
+from axdnn.hardware import load_accelerator
 from axdnn.layers import ApproxModel
 from axdnn.quant import CapturedModel
 from axdnn.records import Accuracy, Assignment, InvalidInputError
@@ -59,21 +60,23 @@ def tune(
         UnsupportedOperatorError: an operator that cannot be trained through; before the search.
         InvalidInputError: training images of another split, an array with exact rows; before the search.
     """
-    require_tunable(run.captured, run.evaluator.accelerator)
+    require_tunable(run.captured, run.request)
     if train.digest in {split.digest for split in run.splits.values()}:
         raise InvalidInputError("training images must not be those of another split, but they are")
-    if run.request.skip is not None:
-        raise InvalidInputError("networks with skipped neurons are not trained: leave `skip` out of the request")
     return _Tuning(run, judge or run.search(), train, options or TuningOptions(), augment, checkpoints).result()
 
 
-def require_tunable(captured: CapturedModel, accelerator: Accelerator) -> None:
-    """Refuse a network that cannot be trained for an accelerator.
+def require_tunable(captured: CapturedModel, request: Request) -> None:
+    """Refuse a network or a request that training is not for.
 
     Raises:
         UnsupportedOperatorError: an operator that cannot be trained through.
-        InvalidInputError: several inputs or results; an array with exact rows, whose terms training cannot tell apart.
+        InvalidInputError: several inputs or results; an array with exact rows, whose terms training cannot tell apart;
+            neurons to skip.
     """
+    accelerator = load_accelerator(request.accelerator)
+    if request.skip is not None:
+        raise InvalidInputError("networks with skipped neurons are not trained: leave `skip` out of the request")
     require_trainable(captured)
     if len(captured.input_shapes) > 1 or len(captured.outputs) > 1:
         raise InvalidInputError("fine-tuning is for models of one input and one result, class scores (b, n); wrap it")

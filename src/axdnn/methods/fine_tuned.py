@@ -12,8 +12,7 @@ from torch import nn
 
 from axdnn.data import Dataset
 from axdnn.evaluation import Evaluator, Split
-from axdnn.generation import Run, TuningOptions, require_tunable, tune, with_training
-from axdnn.hardware import load_accelerator
+from axdnn.generation import Request, Run, TuningOptions, require_tunable, tune, with_training
 from axdnn.layers import ApproxModel, coded
 from axdnn.methods.run_folder import RunFolder
 from axdnn.quant import capture, fold_batch_norm
@@ -55,15 +54,15 @@ def usual_augmentation(dataset: Dataset) -> ShiftAndMirror:
 
 
 def training_split(
-    model: nn.Module, calibration: torch.Tensor, dataset: Dataset, accelerator: str, asked: TuningRequest
+    model: nn.Module, calibration: torch.Tensor, dataset: Dataset, request: Request, asked: TuningRequest
 ) -> Split:
     """Return the images to train on, once it is clear that the network can be trained; nothing is written before.
 
     Raises:
         UnsupportedOperatorError: an operator that cannot be trained through.
-        InvalidInputError: more images than there are; an accelerator with exact rows.
+        InvalidInputError: more images than there are; an accelerator with exact rows; neurons to skip.
     """
-    require_tunable(fold_batch_norm(capture(model, calibration[:2])), load_accelerator(accelerator))
+    require_tunable(fold_batch_norm(capture(model, calibration[:2])), request)
     return Split("fit", *dataset.tensors("fit", asked.images))
 
 

@@ -106,7 +106,7 @@ def xai_gen(
     calibration, splits = splits_of(dataset, request.seed, images)
     train = None
     if training is not None:  # refused before the folder is made
-        train = training_split(trained.model, calibration, dataset, request.accelerator, training)
+        train = training_split(trained.model, calibration, dataset, request, training)
     with contextlib.suppress(OSError):  # a cache that cannot be written costs speed alone
         calibrate(progress)
     with folder:
