@@ -50,12 +50,15 @@ def attack(
     radii = None if eps is None else _radii(eps)
 
     from axdnn.methods.attacking import attack as run_attacks
-    from axdnn.methods.attacking import check_folder
+    from axdnn.methods.attacking import check_folder, check_gradient
     from axdnn.robustness import Request, default_epsilons
 
     run = Path(model) if Path(model).is_dir() else None
     name = data or (None if run else usual_data(model))
     asked = Request(radii or (1.0,), norm, attacks, seed)  # type: ignore[arg-type]
+    check_gradient(gradient)
+    if radii is None and name is not None:
+        radii = default_epsilons(name, norm)
     if out is not None:
         check_folder(out)
     if run is None and multiplier is None and assignment is None:
@@ -67,7 +70,7 @@ def attack(
                 None if run else seed, show,
             )  # fmt: skip
             if radii is None:
-                radii = default_epsilons(name or built.dataset.name, norm)
+                radii = default_epsilons(built.dataset.name, norm)
             asked = Request(radii, asked.norm, attacks, seed)
             report = run_attacks(
                 built, asked, gradient=gradient, data=name, split=split, images=images,  # type: ignore[arg-type]

@@ -50,8 +50,7 @@ def attack(
         InvalidInputError: images of another shape or with other classes than the network's.
         UnknownNameError: no such data set, split or gradient.
     """
-    if gradient not in GRADIENTS:
-        raise unknown_name("gradient", gradient, GRADIENTS)
+    check_gradient(gradient)
     own = data in (None, built.dataset.name)
     dataset = built.dataset if own else load_dataset(str(data), progress=progress)
     check_images(built, dataset.name, dataset.image_shape, len(dataset.classes))
@@ -87,6 +86,16 @@ def networks(built: Rebuilt, gradient: Gradient) -> tuple[list[Victim], dict[str
     if built.assignment != built.evaluator.baseline:
         victims.append(integer_victim(built.model(), float_model, gradient))
     return victims, {"int8": exact, "float": float_victim(float_model)}
+
+
+def check_gradient(gradient: str) -> None:
+    """Check the name of a gradient.
+
+    Raises:
+        UnknownNameError: there is no such gradient.
+    """
+    if gradient not in GRADIENTS:
+        raise unknown_name("gradient", gradient, GRADIENTS)
 
 
 def check_folder(folder: Path) -> None:

@@ -136,7 +136,7 @@ class _Run:
     ) -> None:  # fmt: skip
         self.victim, self.request, self.cache, self.progress = victim, request, cache, progress
         self.pictures = look(victim, images, labels)
-        others = {label: source for label, source in sources.items() if source.digest != victim.digest}
+        others = {label: source for label, source in sources.items() if source is not victim}
         self.attacks: tuple[Attack, ...] = make_attacks(parse_attacks(request.attacks, request.norm), others)
         with torch.no_grad():
             self.classes = int(victim.decide(images[:1]).shape[1])

@@ -33,7 +33,8 @@ class AutoAttack(Settings):
     """The white-box members of AutoAttack: APGD on cross entropy, targeted APGD, targeted FAB; each on what is left.
 
     AutoAttack as published is these and Square, which is an attack of its own here: it is the black box that must not
-    beat them.
+    beat them. The nearest image that FAB found may lie outside the ball; it is pulled back and tried again, which
+    breaks somewhat more than the original.
 
     Attributes:
         steps: of each member.

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from axdnn.layers import ApproxModel, digest_of
+from axdnn.quant import CapturedModel, Node
 from axdnn.records import InvalidInputError
 from axdnn.retraining import Gradient
 from axdnn.robustness.network import differentiable
@@ -89,10 +90,10 @@ class Victim(nn.Module):
         with torch.enable_grad():
             logits = self(x)
             wide = logits.double()  # cross entropy in float32 is flat where the network is sure
-            value = (
-                functional.cross_entropy(wide, labels, reduction="sum") if loss == "ce" else margin(wide, labels).sum()
+            each = (
+                margin(wide, labels) if loss == "margin" else functional.cross_entropy(wide, labels, reduction="none")
             )
-            (grad,) = torch.autograd.grad(value, x)
+            (grad,) = torch.autograd.grad(each.sum(), x)
         return grad, logits.detach()
 
 
@@ -128,7 +129,10 @@ def integer_victim(
 
 def float_victim(model: nn.Module, name: str = "float") -> Victim:
     """Return a float network as a victim."""
-    return Victim(model, None, name, digest_of(*(value for _, value in sorted(model.state_dict().items()))))
+    state = sorted(model.state_dict().items())
+    nodes = " ".join(map(_described, model.nodes.values())) if isinstance(model, CapturedModel) else repr(model)
+    text = f"{type(model).__qualname__} {nodes} {[key for key, _ in state]} {digest_of(*(value for _, value in state))}"
+    return Victim(model, None, name, hashlib.sha256(text.encode()).hexdigest()[:20])
 
 
 def network_digest(network: ApproxModel) -> str:
@@ -140,5 +144,14 @@ def network_digest(network: ApproxModel) -> str:
         digest.update(f"{name} {layer.multiplier.id} {layer.forms} {layer.coding.w_zero} ".encode())
         digest.update(digest_of(*(value for _, value in sorted(layer.state_dict().items())), *kinds).encode())
     digest.update(repr(sorted(map(repr, network.operator_encodings.items()))).encode())
-    digest.update(" ".join(f"{node.name} {node.op} {node.inputs}" for node in network.nodes.values()).encode())
+    digest.update(" ".join(map(_described, network.nodes.values())).encode())
     return digest.hexdigest()[:20]
+
+
+def _described(node: Node) -> str:
+    """Return what an operator is, as a text that is the same in every process."""
+    plain = {
+        key: value for key, value in sorted(node.attrs.items()) if isinstance(value, int | float | str | list | tuple)
+    }
+    tensors = [digest_of(value) for _, value in sorted(node.attrs.items()) if isinstance(value, torch.Tensor)]
+    return f"{node.name} {node.op} {node.inputs} {plain} {tensors}"
