@@ -41,6 +41,26 @@ def test_a_masked_gradient_fails_loudly(lenet):
     assert not quiet.sound
 
 
+def test_the_command_shows_a_broken_law_and_fails(lenet, capsys):
+    import typer
+
+    from axdnn.cli.attack import _fail_if_masked, _show
+    from axdnn.cli.console import Format
+
+    victim = float_victim(Staircase(lenet.model), "staircase")
+    request = Request((0.2,), attacks="pgd:steps=3:restarts=1,transfer:steps=15")
+    sources = {"float": float_victim(lenet.model)}
+    report = assess([victim], lenet.images[:40], lenet.labels[:40], request, sources=sources, strict=False)
+    _show(report, Format.table)
+    with pytest.raises(typer.Exit) as end:
+        _fail_if_masked(report)
+    out, err = capsys.readouterr()
+    assert end.value.exit_code == 1
+    assert "LAWS BROKEN" in out
+    assert "black box not stronger than white box" in out
+    assert "the gradient is masked" in err
+
+
 def test_the_same_network_with_a_gradient_is_sound(lenet):
     """Straight through the quantiser the attack sees the network, and every law holds."""
     victim = Victim(Staircase(lenet.model), lenet.model, "staircase", "one")

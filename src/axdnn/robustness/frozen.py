@@ -99,7 +99,7 @@ class FrozenRange(ActivationRange):
         steps = torch.as_tensor((1.0 if unit is None else unit) / self._size, dtype=torch.float64).float()
         if bounds not in self._known:
             self._known[bounds] = self._levels(self.start, bounds)
-        return Emit.apply(value, by_channel(steps, value, dim), *self._known[bounds])  # type: ignore[no-any-return]
+        return Emit.apply(value, by_channel(steps, value, dim), *self._known[bounds])  # type: ignore[no-any-return, no-untyped-call]
 
     def _levels(self, encoding: Encoding, bounds: Emission) -> tuple[tuple[float, float], Levels]:
         levels = self._form(encoding).clamped(bounds.low, bounds.high).levels
@@ -141,7 +141,7 @@ class FrozenLayer(TrainableSums):
 
     def forward(self, codes: tuple[torch.Tensor, ...], ready: Ready, path: Path) -> torch.Tensor:
         """Return sums with bias and corrections, float32, from activation codes (float32)."""
-        return Sums.apply(codes[0], self.integer, self._factors, path)  # type: ignore[no-any-return]
+        return Sums.apply(codes[0], self.integer, self._factors, path)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def frozen_product(layer: IntegerProduct, rule: GradientRule) -> TrainableProduct:

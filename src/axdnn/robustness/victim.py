@@ -65,7 +65,7 @@ class Victim(nn.Module):
             with torch.no_grad():
                 return self.decide(x)  # type: ignore[no-any-return]
         logits: torch.Tensor = self.slopes(x)
-        logits.register_hook(lambda grad: self._count_backward(len(x)))
+        logits.register_hook(lambda grad: self._count_backward(len(x)))  # type: ignore[no-untyped-call]
         return logits
 
     def _count_backward(self, images: int) -> None:
@@ -90,9 +90,8 @@ class Victim(nn.Module):
         with torch.enable_grad():
             logits = self(x)
             wide = logits.double()  # cross entropy in float32 is flat where the network is sure
-            each = (
-                margin(wide, labels) if loss == "margin" else functional.cross_entropy(wide, labels, reduction="none")
-            )
+            ce = loss == "ce"
+            each = functional.cross_entropy(wide, labels, reduction="none") if ce else margin(wide, labels)
             (grad,) = torch.autograd.grad(each.sum(), x)
         return grad, logits.detach()
 
