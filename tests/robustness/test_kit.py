@@ -37,7 +37,7 @@ class TestPGDOnTheMargin(AttackLaws):
 
 class TestCarliniWagner(AttackLaws):
     def make_attack(self):
-        return CarliniWagner(steps=10, searches=2, rate=0.2)
+        return CarliniWagner(steps=6, searches=2, rate=0.4)
 
 
 class TestDeepFool(AttackLaws):
@@ -47,7 +47,7 @@ class TestDeepFool(AttackLaws):
 
 class TestAutoAttack(AttackLaws):
     def make_attack(self):
-        return AutoAttack(steps=6, targets=2)
+        return AutoAttack(steps=4, targets=2)
 
 
 class TestSquare(AttackLaws):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axdnn.records import AxdnnError, InvalidInputError
@@ -20,6 +20,7 @@ from axdnn.robustness.threat import check_epsilons, unbounded
 balls = st.builds(Ball, st.sampled_from(["linf", "l2"]), st.sampled_from([1e-4, 1 / 255, 0.1, 0.5, 1.0, 4.0]))
 
 
+@settings(max_examples=40)
 @given(balls, st.integers(0, 50))
 def test_projections_and_random_points_stay_within_the_ball_and_the_range(ball, seed):
     generator = torch.Generator().manual_seed(seed)
