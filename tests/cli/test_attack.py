@@ -94,6 +94,8 @@ def test_an_interrupted_attack_goes_on(axdnn_data: Command, start: Command, tmp_
         (("--seed", "-1"), "seed"), (("--out", "used"), "holds other files"), (("--out", "file"), "is a file"),
         (("--model", "unfinished"), "is not finished"), (("--model", "empty"), "there must be a finished run"),
         (("--model", "lenet6"), "lenet5"),
+        (("--data", "mnits"), "unknown data set 'mnits'; nearest: mnist"),
+        (("--data", "fashion-mnist"), "eps must be given for 'fashion-mnist'"),
     ],
 )  # fmt: skip
 def test_bad_input(axdnn: Command, tmp_path: Path, arguments: tuple[str, str], says: str) -> None:

@@ -49,6 +49,7 @@ def attack(
     require_seed(seed)
     radii = None if eps is None else _radii(eps)
 
+    from axdnn.data import dataset_info
     from axdnn.methods.attacking import attack as run_attacks
     from axdnn.methods.attacking import check_folder, check_gradient
     from axdnn.robustness import Request, default_epsilons
@@ -57,8 +58,9 @@ def attack(
     name = data or (None if run else usual_data(model))
     asked = Request(radii or (1.0,), norm, attacks, seed)  # type: ignore[arg-type]
     check_gradient(gradient)
-    if radii is None and name is not None:
-        radii = default_epsilons(name, norm)
+    if name is not None:
+        dataset_info(name)
+        radii = radii or default_epsilons(name, norm)
     if out is not None:
         check_folder(out)
     if run is None and multiplier is None and assignment is None:
