@@ -25,10 +25,11 @@ _CHAIN["kernels"] = {"records", "multipliers"}
 _CHAIN["quant"] = {*_CHAIN["kernels"], "kernels"}
 _CHAIN["layers"] = {*_CHAIN["quant"], "quant"}
 _CHAIN["retraining"] = {*_CHAIN["layers"], "layers"}
-_CHAIN["importance"] = _CHAIN["robustness"] = {*_CHAIN["layers"], "layers", "hardware"}
-_CHAIN["evaluation"] = {*_CHAIN["importance"], "importance", "robustness"}
+_CHAIN["importance"] = {*_CHAIN["layers"], "layers", "hardware"}
+_CHAIN["robustness"] = {*_CHAIN["importance"], "retraining"}  # gradients through integers
+_CHAIN["evaluation"] = {*_CHAIN["robustness"], "importance", "robustness"}
 _CHAIN["channels"] = {*_CHAIN["evaluation"], "evaluation"}
-_CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["channels"], "channels", "retraining"}
+_CHAIN["generation"] = _CHAIN["search"] = {*_CHAIN["channels"], "channels"}
 _CHAIN["export"] = {*_CHAIN["layers"], "layers"}
 _CHAIN["data"] = {"records"}
 _CHAIN["models"] = {*_CHAIN["quant"], "quant", "data"}

@@ -14,6 +14,7 @@ import typer
 
 from axdnn.cli import (
     accelerators,
+    attack,
     bench,
     catalogue,
     compare,
@@ -39,6 +40,7 @@ app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
 app.command("estimate")(estimate.estimate)
 app.command("simulate")(simulate.simulate)
+app.command("attack")(attack.attack)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("train")(train.train)

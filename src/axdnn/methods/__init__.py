@@ -1,5 +1,6 @@
 """The published systems as short compositions of the packages below; what a run chose, rebuilt and simulated."""
 
+from axdnn.methods.attacking import attack
 from axdnn.methods.comparison import Comparison, compare
 from axdnn.methods.fine_tuned import TuningRequest, usual_augmentation
 from axdnn.methods.fronts import Front, xai_gen_front
@@ -11,6 +12,6 @@ from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_ge
 
 __all__ = [
     "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RunFolder", "Simulation",
-    "TuningRequest", "compare", "generate", "load_run", "rebuild", "simulate", "splits_of", "usual_augmentation",
-    "xai_gen", "xai_gen_front",
+    "TuningRequest", "attack", "compare", "generate", "load_run", "rebuild", "simulate", "splits_of",
+    "usual_augmentation", "xai_gen", "xai_gen_front",
 ]  # fmt: skip

@@ -71,7 +71,7 @@ def simulate(
         raise unknown_name("kernel path", path, PATHS)
     own = data in (None, built.dataset.name)
     dataset = built.dataset if own else load_dataset(str(data), progress=progress)
-    _check(built, dataset.name, dataset.image_shape, len(dataset.classes))
+    check_images(built, dataset.name, dataset.image_shape, len(dataset.classes))
     limit = images if images is not None or not own else built.limits.get(split)
     part = Split(split, *dataset.tensors(split, limit))
     networks = (built.model(), built.baseline())
@@ -89,7 +89,18 @@ def simulate(
     )  # fmt: skip
 
 
-def _check(built: Rebuilt, name: str, shape: tuple[int, ...], classes: int) -> None:
+def check_images(built: Rebuilt, name: str, shape: tuple[int, ...], classes: int) -> None:
+    """Check that a network takes the images of a data set.
+
+    Args:
+        built: the network.
+        name: of the data set.
+        shape: of its images.
+        classes: how many it has.
+
+    Raises:
+        InvalidInputError: images of another shape, or other classes.
+    """
     own = built.dataset
     wanted = (own.image_shape, len(own.classes))
     if (shape, classes) != wanted:
