@@ -11,7 +11,7 @@ import numpy as np
 from axdnn.records import SearchHistory, SearchTrial
 from axdnn.search.fronts import Front, hypervolume, losses
 from axdnn.search.ledger import describe
-from axdnn.search.task import BUDGET, Task, stored, task_from
+from axdnn.search.task import BUDGET, Task, shown_settings, stored, task_from
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -40,7 +40,7 @@ def history(study: Study, task: Task | None = None, reason: str = "") -> SearchH
     signs = [1.0 if o.direction == "minimize" else -1.0 for o in task.objectives]
     return SearchHistory(
         name=study.study_name,
-        settings=task.settings(),
+        settings=shown_settings(stored(attributes, study.study_name) or task.plain()),
         objectives=task.objectives,
         constraints=task.constraints,
         budget=budget,

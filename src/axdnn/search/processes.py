@@ -139,6 +139,7 @@ class _Crew:
 def _serve(load: bytes, storage: str, name: str, time_s: float | None, words: Connection) -> None:
     """Be a worker: the main function of its process."""
     leader = multiprocessing.parent_process()
+    signal.signal(signal.SIGINT, _interrupt_once)
     until = None if time_s is None else time.monotonic() + time_s
     try:
         task: Task = pickle.loads(load)
@@ -152,6 +153,11 @@ def _serve(load: bytes, storage: str, name: str, time_s: float | None, words: Co
     except Exception:
         traceback.print_exc()
         sys.exit(1)
+
+
+def _interrupt_once(*_: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing may disturb the giving back
+    raise KeyboardInterrupt
 
 
 def _say(words: Connection, text: str) -> None:

@@ -82,6 +82,9 @@ class Task:
         for candidate in self.seeds:
             self.space.require(candidate)
         require_sampler(self.sampler, self.space, self.seed)
+        for function in (self.evaluate, self.guidance):
+            if function is not None:
+                made(function)
         self.space.sample(np.random.default_rng(self.seed))
 
     def make_sampler(self) -> IndexedSampler:
@@ -117,12 +120,12 @@ class Task:
             "retries": self.retries,
         }
 
-    def settings(self) -> dict[str, str]:
-        """Return what a report shows of it, as text."""
-        plain = self.plain()
-        shown = {name: plain[name] for name in ("digest", "sampler", "seed", "evaluate", "guidance", "ladder")}
-        shown["seeds"] = len(self.seeds)
-        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in shown.items()}
+
+def shown_settings(plain: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a report shows of the plain form of a task, as text."""
+    shown = {name: plain[name] for name in ("digest", "sampler", "seed", "evaluate", "guidance", "ladder")}
+    shown["seeds"] = len(plain["seeds"])
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in shown.items()}
 
 
 def task_from(plain: Mapping[str, Any], hooks: bool = True) -> Task:
@@ -238,4 +241,4 @@ def require_same(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> N
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -7,6 +7,7 @@ storage refuses a second time.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from axdnn.records import Scalar, StorageError
+from axdnn.search.closing import close
 from axdnn.search.draft import DraftStorage
 from axdnn.search.encoding import suggest
 from axdnn.search.evaluating import Judged, Run, judge
 from axdnn.search.fronts import violations
 from axdnn.search.leases import Renewal, expired, new_worker, retire
-from axdnn.search.ledger import CLAIM, LEASE, OUTCOME, Held, Ledger, describe
+from axdnn.search.ledger import CLAIM, LEASE, OUTCOME, Ledger, describe
 from axdnn.search.named import made
 from axdnn.search.samplers import derived_seed
 from axdnn.search.slots import Candidate
@@ -43,7 +45,6 @@ class Claim:
     trial_id: int
     candidate: dict[str, Scalar]
     run: Run
-    losses: int
 
 
 class Worker:
@@ -79,10 +80,14 @@ class Worker:
             `again` if there may be more to do, `wait` if all that is left of the budget is running elsewhere, `budget`
             if it is used, `exhausted` if the space has no other candidates.
         """
-        claim = patiently(self.claim, self.opened.place)
-        if isinstance(claim, str):
-            return claim
-        self.carry_out(claim)
+        try:
+            claim = patiently(self.claim, self.opened.place)
+            if isinstance(claim, str):
+                return claim
+            self.carry_out(claim)
+        except BaseException:
+            self._give_back()
+            raise
         return "again"
 
     def claim(self) -> Claim | Next:
@@ -92,7 +97,9 @@ class Worker:
             budget = self.budget()
             ledger.refresh()
             for held in ledger.running:
-                self._take_back(held)
+                # A worker that asks runs nothing itself, whatever its lease says.
+                if not held.worker or held.worker == self.worker or expired(held.worker, held.expires):
+                    close(self.opened.storage, self.task, held)
             with self.storage.still(self.study._study_id):
                 ledger.refresh()
                 busy = len(ledger.running)
@@ -141,11 +148,9 @@ class Worker:
         }  # fmt: skip
         if candidate != asked:
             claim["candidate"] = candidate
-        return self._write(trial, candidate, claim, losses)
+        return self._write(trial, candidate, claim)
 
-    def _write(
-        self, trial: optuna.Trial, candidate: dict[str, Scalar], claim: dict[str, object], losses: int
-    ) -> Claim | Next:
+    def _write(self, trial: optuna.Trial, candidate: dict[str, Scalar], claim: dict[str, object]) -> Claim | Next:
         """Write a proposal: as running if it is new and valid, else as finished."""
         key = str(claim["key"])
         reason = self.task.space.why_invalid(candidate)
@@ -170,7 +175,7 @@ class Worker:
             number=trial.number, key=key, seed=derived_seed(self.task.seed, index), parents=self.sampler.parents,
             fidelities=self.task.ladder.fidelities if self.task.ladder else (),
         )  # fmt: skip
-        return Claim(trial, real, candidate, run, losses)
+        return Claim(trial, real, candidate, run)
 
     def _unseen(self, index: int) -> Candidate | None:
         """Draw a valid candidate that no trial has had, or None."""
@@ -182,19 +187,20 @@ class Worker:
                 return candidate
         return None
 
-    def carry_out(self, claim: Claim) -> None:
-        """Evaluate a claimed candidate under its lease and tell what came of it.
+    def _give_back(self) -> None:
+        """Close what this worker holds, after Ctrl-C or a fault; its candidate is evaluated when the study goes on."""
+        with contextlib.suppress(Exception):  # whoever asks next will do it
+            self.ledger.refresh()
+            for held in self.ledger.running:
+                if held.worker == self.worker:
+                    close(self.opened.storage, self.task, held, "interrupted")
 
-        Ctrl-C gives the candidate back, to be evaluated when the study is resumed.
-        """
+    def carry_out(self, claim: Claim) -> None:
+        """Evaluate a claimed candidate under its lease and tell what came of it."""
         limit = self.task.timeout_s + self.task.lease_s if self.task.timeout_s else None
         claim.run._report = self._reporter(claim)
-        try:
-            with Renewal(self._renewer(claim.trial_id), self.task.lease_s, limit):
-                judged = judge(self.task, self.evaluate, claim.candidate, claim.run)
-        except BaseException:
-            self._fail(claim.trial_id, {"kind": "lost", "reason": "interrupted", "losses": claim.losses})
-            raise
+        with Renewal(self._renewer(claim.trial_id), self.task.lease_s, limit):
+            judged = judge(self.task, self.evaluate, claim.candidate, claim.run)
         patiently(lambda: self._tell(claim, judged), self.opened.place)
 
     def _renewer(self, trial_id: int) -> Callable[[float], None]:
@@ -230,31 +236,3 @@ class Worker:
                 raise
         finally:
             self.storage.forget(claim.trial._trial_id)
-
-    def _take_back(self, held: Held) -> None:
-        """Finish a trial whose lease is no longer believed. Behind the gate."""
-        own = held.worker == self.worker  # a worker that asks runs nothing
-        if held.worker and not own and not expired(held.worker, held.expires):
-            return
-        trial = self.opened.storage.get_trial(held.trial_id)
-        outcome = dict(trial.user_attrs.get(OUTCOME, {}))
-        try:
-            if outcome.get("kind") == "complete":  # killed between writing the figures and telling
-                values = [outcome["values"][o.name] for o in self.task.objectives]
-                self.opened.storage.set_trial_state_values(held.trial_id, TrialState.COMPLETE, values)
-            elif outcome.get("kind") in ("failed", "stopped"):
-                self.opened.storage.set_trial_state_values(held.trial_id, TrialState.FAIL)
-            else:
-                losses = int(trial.user_attrs.get(CLAIM, {}).get("losses", 0)) + 1
-                self._fail(held.trial_id, self._loss(losses))
-        except UpdateFinishedTrialError:  # it was told at this moment
-            pass
-
-    def _loss(self, losses: int) -> dict[str, object]:
-        if losses > self.task.retries:
-            return {"kind": "failed", "reason": f"its worker ended {losses} times while it ran", "losses": losses}
-        return {"kind": "lost", "reason": "lease expired", "losses": losses}
-
-    def _fail(self, trial_id: int, outcome: dict[str, object]) -> None:
-        self.opened.storage.set_trial_user_attr(trial_id, OUTCOME, outcome)
-        self.opened.storage.set_trial_state_values(trial_id, TrialState.FAIL)

@@ -3,5 +3,7 @@
 from axdnn.testing.counting import counted_images
 from axdnn.testing.machines import MachineLaws, law_network
 from axdnn.testing.scorers import ScorerLaws
+from axdnn.testing.search_samplers import SamplerLaws
+from axdnn.testing.search_spaces import SpaceLaws
 
-__all__ = ["MachineLaws", "ScorerLaws", "counted_images", "law_network"]
+__all__ = ["MachineLaws", "SamplerLaws", "ScorerLaws", "SpaceLaws", "counted_images", "law_network"]
