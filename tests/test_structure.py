@@ -37,7 +37,7 @@ _CHAIN["benchmark"] = {*_CHAIN["methods"], "methods"}
 _CHAIN["cli"] = {*_CHAIN["testing"], "testing", "benchmark"}
 ALLOWED: dict[str, set[str]] = _CHAIN
 
-TORCH_FREE = ("records", "report", "multipliers", "hardware")
+TORCH_FREE = ("records", "report", "multipliers", "hardware", "search")
 NO_EXPORTS = {"cli"}  # an entry point, nothing to import
 MOST_LINES, MANY_LINES = 400, 250
 
@@ -118,7 +118,17 @@ def test_torch_free_packages_never_name_torch(package: str) -> None:
 
 
 def test_light_imports_load_no_torch() -> None:
-    light = ("records", "report", "multipliers", "hardware", "data", "cli.main")
+    light = (
+        "records",
+        "report",
+        "multipliers",
+        "hardware",
+        "data",
+        "search",
+        "search.loop",
+        "search.worker",
+        "cli.main",
+    )
     code = f"import sys, axdnn, {', '.join(f'axdnn.{name}' for name in light)}\n"
     assert run_python(code + "print([m for m in ('torch', 'matplotlib') if m in sys.modules])") == "[]\n"
 

@@ -125,6 +125,8 @@ def shown_settings(plain: Mapping[str, Any]) -> dict[str, str]:
     """Return what a report shows of the plain form of a task, as text."""
     shown = {name: plain[name] for name in ("digest", "sampler", "seed", "evaluate", "guidance", "ladder")}
     shown["seeds"] = len(plain["seeds"])
+    if not plain["sampler"]["settings"]:
+        shown["sampler"] = plain["sampler"]["name"]
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in shown.items()}
 
 
