@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from search_grid import check, grid_search, values
+from search_leaders import Begin, kill_all, wait_for
 
 from axdnn.records import MissingPackageError, StorageError
 from axdnn.search import delete_study, list_studies, load_history
@@ -70,7 +71,7 @@ class TestPostgreSQL:
     def test_four_processes_find_what_one_finds(self, server: Server, tmp_path: Path) -> None:
         alone = grid_search(tmp_path / "one.journal", 1, 24, str(tmp_path / "one.log"))
         log = tmp_path / "four.log"
-        shared = grid_search(server.url, 4, 24, str(log), 0.3)
+        shared = grid_search(server.url, 4, 24, str(log), 0.2)
         check(shared, 24, log, most_begun=24)
         assert shared.evaluations == alone.evaluations
         assert values(shared) == values(alone)
@@ -79,6 +80,19 @@ class TestPostgreSQL:
         assert load_history(server.url, "grid") == shared
         delete_study(server.url, "grid")
         assert list_studies(server.url) == []
+
+    @pytest.mark.slow
+    def test_a_killed_leader_and_its_workers_resume(self, server: Server, tmp_path: Path, begin: Begin) -> None:
+        log = tmp_path / "log"
+        for ends in (3, 7):
+            leader = begin(server.url, 3, 16, log, 0.3)
+            wait_for(leader, log, ends)
+            kill_all(leader)
+        found = grid_search(server.url, 2, 16, str(log), 0.3)
+        check(found, 16, log, most_begun=16 + 2 * 3)
+        assert found.lost <= 2 * 3
+        assert values(found) == values(grid_search(tmp_path / "one.journal", 1, 16, str(tmp_path / "one.log")))
+        delete_study(server.url, "grid")
 
     def test_the_gate_lets_one_in_and_dies_with_its_connection(self, server: Server) -> None:
         engine = open_storage(server.url).storage._backend.engine  # type: ignore[attr-defined]
@@ -126,7 +140,7 @@ def enter_within(gate: DatabaseGate | FileGate, seconds: float) -> None:
 
 def test_sqlite_and_a_password_that_is_not_shown(tmp_path: Path) -> None:
     url, log = f"sqlite:///{tmp_path}/study.db", tmp_path / "log"
-    found = grid_search(url, 2, 10, str(log), 0.1)
+    found = grid_search(url, 1, 10, str(log))
     check(found, 10, log, most_begun=10)
     with pytest.raises((StorageError, MissingPackageError)) as caught:
         open_storage("postgresql://user:secret@/postgres?host=/nowhere")

@@ -30,6 +30,7 @@ class TestNsga2(SamplerLaws):
     beats, beats_conditional = 0.15, 0.15
 
 
+@pytest.mark.slow
 class TestNsga3(SamplerLaws):
     sampler = Named("nsga3", {"population_size": 20})
     seeds = (0, 1)

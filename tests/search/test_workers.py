@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -10,12 +9,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from search_evaluations import notes
 from search_grid import OBJECTIVES, check, grid_search, values
+from search_leaders import Begin, kill_all, wait_for
 
 from axdnn.records import InvalidInputError
 from axdnn.search import Integer, Named, Space, list_studies, load_history, search
@@ -24,49 +23,12 @@ from axdnn.search.leases import expired, gone, new_worker, retire
 HERE = Path(__file__).parent
 
 
-Begin = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def begin(environment: dict[str, str]) -> Iterator[Begin]:
-    """Starts processes that lead a search; what is left of them in the end is killed."""
-    leaders: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, str(HERE / "leading.py"), *map(str, arguments)]
-        leader = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        leaders.append(leader)
-        return leader
-
-    yield start
-    for leader in leaders:
-        kill_all(leader)
-
-
-def kill_all(leader: subprocess.Popen[str]) -> None:
-    """Kill a leader and its workers: the group holds what this test started and nothing else."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader.pid, signal.SIGKILL)
-    with contextlib.suppress(ValueError):  # it was talked to before
-        leader.communicate()
-
-
-def wait_for(leader: subprocess.Popen[str], log: Path, ends: int) -> None:
-    deadline = time.monotonic() + 60
-    while len(notes(str(log), "end")) < ends:
-        assert leader.poll() is None, leader.communicate()
-        assert time.monotonic() < deadline, f"{notes(str(log), 'end')} after a minute"
-        time.sleep(0.02)
-
-
-def busy(log: Path) -> int:
+def busy(log: Path, dead: list[int]) -> int:
     """The process of a worker that is within an evaluation."""
     while True:
         begun, ended = notes(str(log), "begin"), notes(str(log), "end")
         for pid, key in reversed(begun):
-            if (pid, key) not in ended:
+            if (pid, key) not in ended and pid not in dead:
                 return pid
         time.sleep(0.01)
 
@@ -106,15 +68,18 @@ def test_a_killed_leader_and_its_workers_resume(tmp_path: Path, begin: Begin) ->
 def test_killed_workers_are_replaced(tmp_path: Path, begin: Begin) -> None:
     storage, log = tmp_path / "study.journal", tmp_path / "log"
     leader = begin(storage, 2, 16, log, 0.2)
+    dead: list[int] = []
     for ends in (3, 7):
         wait_for(leader, log, ends)
-        os.kill(busy(log), signal.SIGKILL)
+        dead.append(busy(log, dead))
+        os.kill(dead[-1], signal.SIGKILL)
     out, err = leader.communicate(timeout=120)
     assert out.split() == ["16", "budget"], err
     check(load_history(storage, "grid"), 16, log)
     assert load_history(storage, "grid").lost in (1, 2)  # a victim may have just ended its evaluation
 
 
+@pytest.mark.slow
 def test_a_killed_leader_leaves_workers_that_end(tmp_path: Path, begin: Begin) -> None:
     storage, log = tmp_path / "study.journal", tmp_path / "log"
     leader = begin(storage, 2, 60, log, 0.2)
@@ -139,6 +104,7 @@ def _running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_candidate_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     storage, log = tmp_path / "study.journal", tmp_path / "log"
     space = Space((Integer(name="x", low=0, high=3), Integer(name="y", low=0, high=0)))
