@@ -133,6 +133,18 @@ def test_light_imports_load_no_torch() -> None:
     assert run_python(code + "print([m for m in ('torch', 'matplotlib') if m in sys.modules])") == "[]\n"
 
 
+def test_optuna_is_loaded_when_a_search_begins() -> None:
+    """It takes half a second and a database toolkit; the time is printed, not asserted."""
+    code = (
+        "import sys, time\nbegan = time.perf_counter()\nimport axdnn, axdnn.search, axdnn.cli.main\n"
+        "from axdnn.search import Categorical, Space, crossover, mutate\nspent = time.perf_counter() - began\n"
+        "print([m for m in ('optuna', 'sqlalchemy') if m in sys.modules])\nprint(f'{spent:.2f} s')"
+    )
+    loaded, spent = run_python(code).splitlines()
+    print(f"import of axdnn, its search and its commands: {spent}")
+    assert loaded == "[]"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["multipliers", "list"]])
 def test_help_and_listings_load_no_torch(arguments: list[str]) -> None:
     code = f"import sys\nfrom axdnn.cli.main import run\ncode = run({arguments!r})\n"

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,35 @@ class TestPostgreSQL:
             patiently(opened.storage.get_all_studies, opened.place, patience_s=1.0)
         server.start()
         assert patiently(opened.storage.get_all_studies, opened.place) == []
+
+
+@pytest.mark.slow
+def test_mysql_with_three_processes(tmp_path: Path) -> None:
+    """MariaDB's server, started here: the same front as one process."""
+    assert shutil.which("mariadbd"), "install MariaDB: apt-get install mariadb-server"
+    with tempfile.TemporaryDirectory(prefix="axdnn-my-") as folder:
+        place = Path(folder)
+        as_nobody: list[str] = []
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(place, user.pw_uid, user.pw_gid)
+            as_nobody = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        make = ["mariadb-install-db", f"--datadir={place}/data", "--auth-root-authentication-method=normal"]
+        subprocess.run([*as_nobody, *make], check=True, stdout=subprocess.DEVNULL)
+        run = ["mariadbd", "--no-defaults", f"--datadir={place}/data", f"--socket={place}/s", "--skip-networking"]
+        with subprocess.Popen([*as_nobody, *run, f"--pid-file={place}/pid"], stderr=subprocess.DEVNULL) as server:
+            try:
+                ask = ["mariadb", "-S", f"{place}/s", "-u", "root", "-e", "CREATE DATABASE axdnn"]
+                deadline = time.monotonic() + 60
+                while subprocess.run(ask, stderr=subprocess.DEVNULL, check=False).returncode:
+                    assert time.monotonic() < deadline, "the server does not come up"
+                    time.sleep(0.2)
+                log = tmp_path / "log"
+                found = grid_search(f"mysql://root@/axdnn?unix_socket={place}/s", 3, 24, str(log), 0.1)
+                check(found, 24, log, most_begun=24)
+                assert values(found) == values(grid_search(tmp_path / "one", 1, 24, str(tmp_path / "one.log")))
+            finally:
+                server.terminate()
 
 
 class TooLong(Exception):
