@@ -37,7 +37,11 @@ from axdnn.search import (
     search,
 )
 from axdnn.search.draft import DraftStorage
+from axdnn.search.ledger import OUTCOME
+from axdnn.search.loop import begin
 from axdnn.search.storage import open_storage
+from axdnn.search.task import Task
+from axdnn.search.worker import Claim, Worker
 
 GRID = Space((Integer(name="x", low=0, high=9), Integer(name="y", low=0, high=9)))
 SUM = (Objective(name="sum", reference=20.0),)
@@ -298,6 +302,58 @@ def test_the_history_is_a_record(tmp_path: Path) -> None:
     assert found.reference == {"sum": 20.0}
     assert found.front_trials[0].values["sum"] == min(trial.values["sum"] for trial in found.trials)
     assert list(found.hypervolume) == sorted(found.hypervolume)
+
+
+def test_a_worker_that_was_thought_gone_is_refused(tmp_path: Path) -> None:
+    task = Task(space=GRID, evaluate=total, objectives=SUM, sampler="random", lease_s=0.1)
+    begin(open_storage(tmp_path / "study"), "s", task, 4)
+    late, other = (Worker(open_storage(tmp_path / "study"), "s", task) for _ in range(2))
+    claim = late.claim()
+    assert isinstance(claim, Claim)
+    time.sleep(0.15)  # it hangs, and does not renew its lease
+    while other.step() == "again":
+        pass
+    late.carry_out(claim)  # too late: another worker has evaluated its candidate
+    assert late.claim() == "budget"
+    found = load_history(tmp_path / "study", "s")
+    assert (found.evaluations, found.lost) == (4, 1)
+    same = [trial for trial in found.trials if trial.candidate == claim.candidate]
+    assert [(trial.outcome, trial.worker) for trial in same] == [("lost", late.worker), ("complete", other.worker)]
+    for worker in (late, other):
+        worker.close()
+
+
+def test_a_budget_counts_what_is_running(tmp_path: Path) -> None:
+    task = Task(space=GRID, evaluate=total, objectives=SUM, sampler="random")
+    begin(open_storage(tmp_path / "study"), "s", task, 2)
+    workers = [Worker(open_storage(tmp_path / "study"), "s", task) for _ in range(3)]
+    claims = [worker.claim() for worker in workers]
+    assert [isinstance(claim, Claim) for claim in claims] == [True, True, False]
+    assert claims[2] == "wait"
+    assert isinstance(claims[0], Claim)
+    workers[0].carry_out(claims[0])
+    assert workers[2].claim() == "wait"
+    workers[1].close()  # its process ended: seen at once on the same machine
+    last = workers[2].claim()
+    assert isinstance(last, Claim)
+    assert isinstance(claims[1], Claim)
+    assert last.candidate == claims[1].candidate
+    workers[2].carry_out(last)
+    assert load_history(tmp_path / "study", "s").evaluations == 2
+
+
+def test_figures_written_before_a_kill_are_not_lost(tmp_path: Path) -> None:
+    task = Task(space=GRID, evaluate=total, objectives=SUM, sampler="random")
+    begin(open_storage(tmp_path / "study"), "s", task, 1)
+    killed, other = (Worker(open_storage(tmp_path / "study"), "s", task) for _ in range(2))
+    claim = killed.claim()
+    assert isinstance(claim, Claim)
+    outcome = {"kind": "complete", "reason": "", "values": {"sum": 7.0}, "wall_s": 1.0, "notes": {}}
+    killed.opened.storage.set_trial_user_attr(claim.trial_id, OUTCOME, outcome)
+    killed.close()
+    assert other.claim() == "budget"
+    found = load_history(tmp_path / "study", "s")
+    assert [(trial.outcome, trial.values) for trial in found.trials] == [("complete", {"sum": 7.0})]
 
 
 class TestDraftStorage:

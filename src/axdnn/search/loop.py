@@ -27,7 +27,7 @@ from axdnn.search.task import BUDGET, Evaluate, Task, require_same, store, store
 if TYPE_CHECKING:
     from axdnn.search.ledger import Ledger
 
-WAIT_S = 0.05  # between two looks at what other workers do
+WAIT_S, MOST_WAIT_S = 0.02, 1.0  # between two looks at what other workers do, longer and longer
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def work(
     from axdnn.search.worker import Worker
 
     worker = Worker(opened, name, task)
-    reason, shown = "", -1
+    reason, shown, pause = "", -1, WAIT_S
     try:
         while not reason:
             if until is not None and time.monotonic() >= until:
@@ -187,8 +187,9 @@ def work(
             else:
                 done = worker.step()
                 reason = done if done in ("budget", "exhausted") else ""
+                pause = min(2 * pause, MOST_WAIT_S) if done == "wait" else WAIT_S
                 if done == "wait":
-                    time.sleep(WAIT_S)
+                    time.sleep(pause)
             if progress is not None:
                 worker.ledger.refresh()
                 if worker.ledger.evaluations != shown:
