@@ -39,7 +39,7 @@ _CHAIN["benchmark"] = {*_CHAIN["methods"], "methods"}
 _CHAIN["cli"] = {*_CHAIN["testing"], "testing", "benchmark"}
 ALLOWED: dict[str, set[str]] = _CHAIN
 
-TORCH_FREE = ("records", "report", "multipliers", "hardware")
+TORCH_FREE = ("records", "report", "multipliers", "hardware", "search")
 NO_EXPORTS = {"cli"}  # an entry point, nothing to import
 MOST_LINES, MANY_LINES = 400, 250
 
@@ -120,9 +120,31 @@ def test_torch_free_packages_never_name_torch(package: str) -> None:
 
 
 def test_light_imports_load_no_torch() -> None:
-    light = ("records", "report", "multipliers", "hardware", "data", "cli.main")
+    light = (
+        "records",
+        "report",
+        "multipliers",
+        "hardware",
+        "data",
+        "search",
+        "search.loop",
+        "search.worker",
+        "cli.main",
+    )
     code = f"import sys, axdnn, {', '.join(f'axdnn.{name}' for name in light)}\n"
     assert run_python(code + "print([m for m in ('torch', 'matplotlib') if m in sys.modules])") == "[]\n"
+
+
+def test_optuna_is_loaded_when_a_search_begins() -> None:
+    """It takes half a second and a database toolkit; the time is printed, not asserted."""
+    code = (
+        "import sys, time\nbegan = time.perf_counter()\nimport axdnn, axdnn.search, axdnn.cli.main\n"
+        "from axdnn.search import Categorical, Space, crossover, mutate\nspent = time.perf_counter() - began\n"
+        "print([m for m in ('optuna', 'sqlalchemy') if m in sys.modules])\nprint(f'{spent:.2f} s')"
+    )
+    loaded, spent = run_python(code).splitlines()
+    print(f"import of axdnn, its search and its commands: {spent}")
+    assert loaded == "[]"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["multipliers", "list"]])

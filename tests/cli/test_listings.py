@@ -28,6 +28,8 @@ COMMANDS = (
     "accelerators",
     "models",
     "data",
+    "studies",
+    "worker",
 )
 Command = Callable[..., Any]
 

@@ -26,7 +26,9 @@ from axdnn.cli import (
     modelzoo,
     report,
     simulate,
+    studies,
     train,
+    worker,
 )
 from axdnn.cli.group import group
 
@@ -45,10 +47,12 @@ app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
+app.command("worker")(worker.worker)
 app.add_typer(catalogue.app, name="multipliers")
 app.add_typer(accelerators.app, name="accelerators")
 app.add_typer(modelzoo.app, name="models")
 app.add_typer(datasets.app, name="data")
+app.add_typer(studies.app, name="studies")
 
 EPILOG = """\b
 Start here:

@@ -23,6 +23,7 @@ from axdnn.records.errors import (
     MissingPackageError,
     OutputFolderError,
     RecordError,
+    StorageError,
     UnknownNameError,
     UnsupportedOperatorError,
     unknown_name,
@@ -32,18 +33,29 @@ from axdnn.records.importance import LayerScores
 from axdnn.records.machine import cache_root, processor_name
 from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
 from axdnn.records.network import ExactOperator, Layer, Network, OperatorKind
+from axdnn.records.search import (
+    EVALUATED,
+    Constraint,
+    Objective,
+    Outcome,
+    Scalar,
+    SearchHistory,
+    SearchTrial,
+)
 from axdnn.records.study import GenerationResult, Study
 from axdnn.records.sweep import RooflineLayer, Sweep, SweepPoint
 from axdnn.records.training import TrainedChoice, Training
 
 __all__ = [
     "CODINGS",
+    "EVALUATED",
     "Accuracy",
     "AmbiguousNameError",
     "Assignment",
     "AxdnnError",
     "CheckpointError",
     "Coding",
+    "Constraint",
     "CostReport",
     "DataError",
     "Evaluation",
@@ -58,14 +70,20 @@ __all__ = [
     "MissingPackageError",
     "Multiplier",
     "Network",
+    "Objective",
     "OperatorCost",
     "OperatorKind",
     "Operators",
+    "Outcome",
     "OutputFolderError",
     "Reading",
     "Record",
     "RecordError",
     "RooflineLayer",
+    "Scalar",
+    "SearchHistory",
+    "SearchTrial",
+    "StorageError",
     "Study",
     "Sweep",
     "SweepPoint",

@@ -49,6 +49,10 @@ class MissingPackageError(AxdnnError, RuntimeError):
     """An optional package is not installed; the message says which extra brings it."""
 
 
+class StorageError(AxdnnError, RuntimeError):
+    """A storage of studies cannot be reached, is of a newer version, or holds a study of another search."""
+
+
 class InfeasibleError(AxdnnError, RuntimeError):
     """No solution satisfies the constraints, and the caller asked for an exception."""
 
