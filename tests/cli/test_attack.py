@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from axdnn.records import load_record
-from axdnn.records.robustness import RobustnessReport
+from axdnn.records import RobustnessReport, load_record
 
 Command = Callable[..., Any]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "robustness.md"

@@ -8,24 +8,32 @@ import pytest
 from axdnn.records import (
     Accuracy,
     Assignment,
+    AttackOutcome,
+    Constraint,
     CostReport,
     Evaluation,
     ExactOperator,
     Figures,
     GenerationResult,
+    Law,
     Layer,
     LayerCost,
     LayerScores,
     Multiplier,
     Network,
+    Objective,
     OperatorCost,
     Record,
+    RobustnessReport,
     RooflineLayer,
+    SearchHistory,
+    SearchTrial,
     Study,
     Sweep,
     SweepPoint,
     TrainedChoice,
     Training,
+    WorstCase,
 )
 
 FIGURES = Figures(power_w=1e-4, area_m2=7e-10, delay_s=1.5e-9, source="a table", published={"power_mw": "0.1"})
@@ -93,10 +101,37 @@ SWEEP = Sweep(
     roofline=(RooflineLayer(layer="conv1", macs_per_byte=4.5, macs_per_s=1e9),),
 )  # fmt: skip
 
+SEARCHED = SearchHistory(
+    name="widths", settings={"sampler": "guided"},
+    objectives=(Objective(name="energy_j", direction="maximize", unit="J", reference=1e-6),),
+    constraints=(Constraint(name="area_m2", sense="<=", bound=2e-6, unit="m2"),), budget=10, space_size="24",
+    evaluations=1, failed=1, recalled=2, lost=3, reference={"energy_j": 1e-6}, hypervolume=(0.5,), wall_s=1.5,
+    finished=True, reason="the budget is used", front=(0,),
+    trials=(
+        SearchTrial(
+            number=1, index=2, key="ab12", outcome="recalled", candidate={"width": 8}, values={"energy_j": 1e-7},
+            violations={"area_m2": -1e-7}, reason="met before", worker="here-1", wall_s=0.25, recalled_from=3,
+            parents=("cd34",), notes={"depth": 2},
+        ),
+    ),
+)  # fmt: skip
+ATTACKED = RobustnessReport(
+    model="net", data="mnist", split="test", images=100, norm="linf", epsilons=(0.1, 0.2), gradient="table_slope",
+    level="inner", attacks=("pgd",), seed=3, forward_images=900, backward_images=800, wall_s=2.5,
+    assignment={"conv1": "m"}, provenance={"axdnn": "0.1.0"},
+    worst=(WorstCase(network="approximate", eps=0.1, images=100, clean_accuracy=0.99, robust_accuracy=0.5, low=0.4,
+                     high=0.6, strongest="pgd"),),
+    outcomes=(AttackOutcome(network="approximate", attack="pgd", settings="steps=10", kind="white_box", eps=0.1,
+                            images=100, attacked=99, broken=49, robust_accuracy=0.5, forward_images=900,
+                            backward_images=800, wall_s=2.0),),
+    laws=(Law(name="monotone", network="approximate", eps=0.1, holds=True, text="0.5 <= 0.6"),),
+)  # fmt: skip
+
 EXAMPLES: tuple[Record, ...] = (
     FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], COST.operators[0], ASSIGNMENT, ACCURACY,
     EVALUATION, SCORES, STUDY, RESULT, SWEEP, SWEEP.points[0], SWEEP.roofline[0], multiplier(),
-    TRAINING, TRAINING.rounds[0],
+    TRAINING, TRAINING.rounds[0], SEARCHED, SEARCHED.objectives[0], SEARCHED.constraints[0], SEARCHED.trials[0],
+    ATTACKED, ATTACKED.worst[0], ATTACKED.outcomes[0], ATTACKED.laws[0],
 )  # fmt: skip
 
 

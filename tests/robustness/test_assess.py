@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from axdnn.records import InvalidInputError, from_json, to_json
-from axdnn.records.robustness import RobustnessReport
+from axdnn.records import InvalidInputError, RobustnessReport, from_json, to_json
 from axdnn.robustness import (
     LEVELS,
     PGD,

@@ -12,7 +12,7 @@ from axdnn.cli.model_options import MEAN_HELP, STD_HELP, WEIGHTS_HELP, usual_dat
 from axdnn.cli.saved import ACCELERATOR_HELP, ASSIGNMENT_HELP, MULTIPLIER_HELP, rebuilt
 
 if TYPE_CHECKING:
-    from axdnn.records.robustness import RobustnessReport
+    from axdnn.records import RobustnessReport
 
 MODEL_HELP = "Folder of a finished `axdnn generate`, a known name, or your own: file.py:function or module:function."
 ATTACKS_HELP = (
@@ -69,7 +69,7 @@ def attack(
         with progress(quiet) as show:
             built = rebuilt(
                 run, None if run else model, name, multiplier, assignment, weights, mean, std, accelerator,
-                None if run else seed, show,
+                None if run else seed, None, show,
             )  # fmt: skip
             if radii is None:
                 radii = default_epsilons(built.dataset.name, norm)

@@ -10,8 +10,14 @@ import msgspec
 from axdnn.data import load_dataset
 from axdnn.methods.saved_run import Rebuilt
 from axdnn.methods.simulation import check_images
-from axdnn.records import InvalidInputError, OutputFolderError, remove_leftovers, save_record, unknown_name
-from axdnn.records.robustness import RobustnessReport
+from axdnn.records import (
+    InvalidInputError,
+    OutputFolderError,
+    RobustnessReport,
+    remove_leftovers,
+    save_record,
+    unknown_name,
+)
 from axdnn.retraining import Gradient
 from axdnn.robustness import Request, Victim, assess, float_victim, integer_victim
 

@@ -203,8 +203,6 @@ def settings_of(
             "none; leave it out, or import it with --power-mW, --area-um2, --delay-ns and --figures-source"
         )
     asked = {field.name: str(getattr(request, field.name)) for field in fields(request)}
-    if request.skip is None:  # settings of runs without it stay what they were
-        del asked["skip"]
     return {
         **asked, "method": "xai_gen", "axdnn": axdnn.__version__, "model": model_identity(model), "data": data,
         "multipliers": pinned_set(request.multipliers),

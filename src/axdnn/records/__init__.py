@@ -33,6 +33,7 @@ from axdnn.records.importance import LayerScores
 from axdnn.records.machine import cache_root, processor_name
 from axdnn.records.multiplier import CODINGS, Coding, Figures, Multiplier
 from axdnn.records.network import ExactOperator, Layer, Network, OperatorKind
+from axdnn.records.robustness import AttackOutcome, Law, RobustnessReport, WorstCase
 from axdnn.records.search import (
     EVALUATED,
     Constraint,
@@ -52,6 +53,7 @@ __all__ = [
     "Accuracy",
     "AmbiguousNameError",
     "Assignment",
+    "AttackOutcome",
     "AxdnnError",
     "CheckpointError",
     "Coding",
@@ -64,6 +66,7 @@ __all__ = [
     "GenerationResult",
     "InfeasibleError",
     "InvalidInputError",
+    "Law",
     "Layer",
     "LayerCost",
     "LayerScores",
@@ -79,6 +82,7 @@ __all__ = [
     "Reading",
     "Record",
     "RecordError",
+    "RobustnessReport",
     "RooflineLayer",
     "Scalar",
     "SearchHistory",
@@ -91,6 +95,7 @@ __all__ = [
     "Training",
     "UnknownNameError",
     "UnsupportedOperatorError",
+    "WorstCase",
     "cache_root",
     "from_json",
     "load_record",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axdnn.records.robustness import RobustnessReport
+from axdnn.records import RobustnessReport
 from axdnn.report.drawing import BLUE, GREY, ORANGE, WIDE, new_figure, style
 from axdnn.report.robustness_tables import NAMES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from axdnn.records.robustness import Law, RobustnessReport, WorstCase
+from axdnn.records import Law, RobustnessReport, WorstCase
 from axdnn.report.tables import Cell, Column, Table
 
 NAMES = {"exact": "exact int8", "approximate": "approximate", "float": "float"}

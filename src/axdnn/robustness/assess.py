@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from axdnn.records import InvalidInputError
-from axdnn.records.robustness import AttackOutcome, Law, RobustnessReport, WorstCase
+from axdnn.records import AttackOutcome, InvalidInputError, Law, RobustnessReport, WorstCase
 from axdnn.robustness.attack import Attack
 from axdnn.robustness.gradient_attacks import PGD
 from axdnn.robustness.laws import MaskedGradientError, broken_laws, check_laws

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from axdnn.records import AxdnnError
-from axdnn.records.robustness import Law, RobustnessReport
+from axdnn.records import AxdnnError, Law, RobustnessReport
 from axdnn.robustness.attack import Attack
 from axdnn.robustness.measure import Attacked
 from axdnn.robustness.statistics import above_chance, chance_of_lead, stronger
