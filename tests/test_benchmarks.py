@@ -83,8 +83,13 @@ def test_every_baseline_is_there_under_one_cap() -> None:
 def test_the_gap_is_to_the_best_exact_products(name: str) -> None:
     for run in EVERY_RUN[name]:
         same = [r for r in EVERY_RUN[name] if all(r[k] == run[k] for k in ("seed", "max_accuracy_loss"))]
-        best = min(r["multiplier_energy_j"] for r in same if r["row"] in EXACT_ONLY)
-        assert run["gap_to_exact_products"] == pytest.approx(best / run["multiplier_energy_j"], rel=1e-12)
+        exact = [r["multiplier_energy_j"] for r in same if r["row"] in EXACT_ONLY]
+        if exact:
+            gap = min(exact) / run["multiplier_energy_j"]
+            assert run["gap_to_exact_products"] == pytest.approx(gap, rel=1e-12)
+        else:  # nothing to compare with was run, which only further seeds may lack
+            assert run["gap_to_exact_products"] is None
+            assert run["seed"] > 0
 
 
 def test_nothing_beats_the_true_front_of_four_circuits() -> None:

@@ -16,6 +16,7 @@ from scipy.stats import t
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 EXACT = ("uniform_precision", "mixed_precision", "integer, exact products", "integer, exact products, joint codes")
 ORDER = ("lenet5", "resnet8", "resnet14", "resnet20", "resnet18")
+FOREIGN = {"resnet.py:ResNet18": "foreign resnet18"}
 Run = dict[str, Any]
 
 
@@ -42,8 +43,9 @@ def _network(report: dict[str, Any], runs: list[Run]) -> str:
     seeds = {seed: _best_exact(runs, seed) for seed in sorted({run["seed"] for run in runs})}
     settings, images = report["settings"], runs[0]["images"]
     lines = [
-        f"**{settings['model']} on {settings['data']}, at most {_points(runs[0]['max_accuracy_loss'])}**, exact int8 "
-        f"{100 * runs[0]['baseline_accuracy']:.2f} % of {images['test']:,} test images:",
+        f"**{FOREIGN.get(settings['model'], settings['model'])} on {settings['data']}, at most {_points(runs[0]['max_accuracy_loss'])}**, exact int8 "
+        f"{100 * runs[0]['baseline_accuracy']:.2f} % of {images['test']:,} test images; {images['search']:,} search, "
+        f"{images['accept']:,} accept, {images['calibration']:,} calibration images; {_candidates(settings['multipliers'])}:",
         "",
         "| row | seeds | multiplier energy saved | chip energy / exact | test loss, points (mean, worst) | over exact products "
         "| evaluations | images through networks | processor seconds |",
@@ -60,6 +62,10 @@ def _network(report: dict[str, Any], runs: list[Run]) -> str:
             f"{mean([r['cpu_s'] for r in mine]):,.0f} |"
         )
     return "\n".join(lines)
+
+
+def _candidates(multipliers: str) -> str:
+    return "the whole library" if multipliers == "evoapprox8b" else f"{len(multipliers.split(','))} circuits"
 
 
 def _points(budget: float) -> str:
