@@ -46,8 +46,8 @@ def generate_front(
         smaller budgets included.
 
     Raises:
-        InvalidInputError: no budgets, two alike, or one that is not between 0 and 100; strategy `paper`, whose walk
-            does not go on from another one.
+        InvalidInputError: no budgets, two alike, or one that is not between 0 and 100; several with strategy `paper`,
+            whose walk does not go on from another one.
     """
     asked = requests_at(request, budgets)
     return run_budgets(Run(model, calibration, splits, asked[0], **options), asked, finished)
