@@ -43,6 +43,7 @@ from axdnn.records.search import (
     SearchHistory,
     SearchTrial,
 )
+from axdnn.records.search_result import ChosenLayer, FrontMember, Rival, SearchResult
 from axdnn.records.study import GenerationResult, Study
 from axdnn.records.sweep import RooflineLayer, Sweep, SweepPoint
 from axdnn.records.training import TrainedChoice, Training
@@ -56,6 +57,7 @@ __all__ = [
     "AttackOutcome",
     "AxdnnError",
     "CheckpointError",
+    "ChosenLayer",
     "Coding",
     "Constraint",
     "CostReport",
@@ -63,6 +65,7 @@ __all__ = [
     "Evaluation",
     "ExactOperator",
     "Figures",
+    "FrontMember",
     "GenerationResult",
     "InfeasibleError",
     "InvalidInputError",
@@ -82,10 +85,12 @@ __all__ = [
     "Reading",
     "Record",
     "RecordError",
+    "Rival",
     "RobustnessReport",
     "RooflineLayer",
     "Scalar",
     "SearchHistory",
+    "SearchResult",
     "SearchTrial",
     "StorageError",
     "Study",
