@@ -47,6 +47,9 @@ def synthetic_problem(seed: int, layers: int, kinds: int, pods: int, budget: flo
     )  # fmt: skip
 
 
+IMAGES = 10_000
+
+
 class KnownTruth:
     """Stands in for the Evaluator: the loss of an assignment is known, the bound a fixed distance above it."""
 
@@ -55,6 +58,18 @@ class KnownTruth:
         self.full_evaluations = 0
         self.history: dict[str, Evaluation] = {}
         self.calls: list[tuple[str, str]] = []
+        self.splits = {"search": range(IMAGES), "accept": range(IMAGES)}
+
+    def least_sure(self, split: str, images: int) -> range:
+        return range(images)
+
+    def correct_on(self, assignments: list[Assignment], split: range) -> np.ndarray:
+        wrong = np.array([round(self.loss(assignment, "search") * IMAGES) for assignment in assignments])
+        return np.arange(len(split))[None, :] >= wrong[:, None]
+
+    @property
+    def baseline(self) -> Assignment:
+        return self.problem.assignment(self.problem.baseline)
 
     @property
     def left(self) -> int:

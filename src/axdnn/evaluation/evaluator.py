@@ -12,6 +12,7 @@ import numpy.typing as npt
 from axdnn.evaluation.bank import CodingBank
 from axdnn.evaluation.bounds import Z_95, paired_loss_bound
 from axdnn.evaluation.divergences import measure_divergences
+from axdnn.evaluation.least_sure import least_sure, margins
 from axdnn.evaluation.memory import give_back
 from axdnn.evaluation.simulation import Progress, Simulation
 from axdnn.evaluation.splits import Split
@@ -205,6 +206,30 @@ class Evaluator:
         with_exact = [*measured[:1], *measured]  # the exact network is calibrated and run beside them
         self.run_images += sum(len(split) + one.calibration_images for one in with_exact)
         return [one.nats for one in measured]
+
+    def least_sure(self, split: str, images: int) -> Split:
+        """Return the images of a split at which the exact network's two largest outputs are nearest to each other.
+
+        The exact network runs on the whole split once more for it; its images are counted.
+        """
+        whole = self.splits[split]
+        found, calibration_images = margins(self._simulation, self.baseline, whole)
+        self.run_images += len(whole) + calibration_images
+        return least_sure(whole, found, images)
+
+    def correct_on(self, assignments: Sequence[Assignment], split: Split) -> npt.NDArray[np.bool_]:
+        """Return, per assignment and image of a few, whether the approximate network is right, `(C, n)`.
+
+        For at most a tenth of a split, so that none of these is a full evaluation; images are counted. What assignments
+        share is computed once.
+
+        Raises:
+            UnknownNameError, InvalidInputError: as `evaluate`; nothing was run.
+        """
+        for assignment in assignments:
+            self.check(assignment)
+        self._simulate(list(assignments), split)
+        return np.array([self._correct[assignment.key, split.digest] for assignment in assignments])
 
     def mark(self, assignment: Assignment, accepted: bool) -> Evaluation:
         """Record whether an assignment was accepted."""

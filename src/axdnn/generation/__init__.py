@@ -1,5 +1,6 @@
 """Choose an assignment within an accuracy budget: strategies under one judge, verified by simulation."""
 
+from axdnn.generation.acceptance import Acceptance, Sampled
 from axdnn.generation.agn import agn, matched_choices
 from axdnn.generation.constraints import Constraints, parse_constraints
 from axdnn.generation.divergence_model import DivergenceModel, Pairs
@@ -17,6 +18,7 @@ from axdnn.generation.pods import within_pods
 from axdnn.generation.precision import exact_products, mixed_precision, precision_recipe, uniform_precision
 from axdnn.generation.predictor import LossPredictor
 from axdnn.generation.prepare import SCORE_NAMES, prepare
+from axdnn.generation.probe import Probe, ProbeOptions
 from axdnn.generation.problem import Expected, Problem, undominated
 from axdnn.generation.programme import Programme
 from axdnn.generation.random_search import random
@@ -35,13 +37,13 @@ from axdnn.generation.tuning_options import TuningOptions
 from axdnn.generation.uniform import uniform
 
 __all__ = [
-    "OBJECTIVES", "RECOVERY", "SCORE_NAMES", "STRATEGIES", "Constraints", "DivergenceModel", "Expected", "Judge",
-    "LossPredictor", "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Problem", "Programme", "Request",
-    "Run", "SensitivityOptions", "SkipLevels", "SkipOptions", "SkipPrices", "SkipProgramme", "SkippingProblem",
-    "Stage", "Strategy", "Trained", "TrainedStage", "TuningOptions", "TuningResult", "Verdict", "agn",
-    "exact_products", "exhaustive", "expect", "generate", "generate_front", "greedy", "integer", "matched_choices",
-    "mixed_precision", "neurons_of", "noise_greedy", "nsga2", "objective_table", "paper", "parse_constraints",
-    "precision_recipe", "prepare", "programme_of", "random", "recovery_recipe", "requests_at", "require_tunable",
-    "run_budgets", "skip_levels", "taylor", "tune", "undominated", "uniform", "uniform_precision", "units_of",
-    "with_skipping", "with_training", "within_pods",
+    "OBJECTIVES", "RECOVERY", "SCORE_NAMES", "STRATEGIES", "Acceptance", "Constraints", "DivergenceModel",
+    "Expected", "Judge", "LossPredictor", "Neurons", "NsgaOptions", "Objective", "Pairs", "PaperOptions", "Probe",
+    "ProbeOptions", "Problem", "Programme", "Request", "Run", "Sampled", "SensitivityOptions", "SkipLevels",
+    "SkipOptions", "SkipPrices", "SkipProgramme", "SkippingProblem", "Stage", "Strategy", "Trained", "TrainedStage",
+    "TuningOptions", "TuningResult", "Verdict", "agn", "exact_products", "exhaustive", "expect", "generate",
+    "generate_front", "greedy", "integer", "matched_choices", "mixed_precision", "neurons_of", "noise_greedy",
+    "nsga2", "objective_table", "paper", "parse_constraints", "precision_recipe", "prepare", "programme_of",
+    "random", "recovery_recipe", "requests_at", "require_tunable", "run_budgets", "skip_levels", "taylor", "tune",
+    "undominated", "uniform", "uniform_precision", "units_of", "with_skipping", "with_training", "within_pods",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import norm
 
 from axdnn.evaluation import Z_95, Evaluator, OutOfEvaluationsError, Skipping
+from axdnn.generation.probe import Probe
 from axdnn.generation.problem import Ints, Problem
 from axdnn.records import Assignment, Evaluation
 
@@ -59,6 +60,7 @@ class Judge:
         accept_tries: most choices sent to the accept split, which corrects its bound for the number of tries; None
             for any number and the plain 95 % bound each.
         accept_sent: choices sent so far, the exact network not counted.
+        probe: what a strategy saw of choices on few images; those of a judge before this one go along.
     """
 
     problem: Problem
@@ -67,6 +69,7 @@ class Judge:
     on_best: Callable[[Evaluation], None] | None = None
     accept_tries: int | None = None
     accept_sent: int = field(default=0, init=False)
+    probe: Probe | None = field(default=None, init=False)
     best: Ints = field(init=False)
     best_skipping: Skipping = field(default=NOTHING, init=False)
     best_energy_j: float = field(init=False)
@@ -103,7 +106,7 @@ class Judge:
             self.evaluator.mark(assignment, accepted)
             if accepted and self.cheaper(choice):
                 self.best, self.best_energy_j = choice, self.energy_j(choice)
-        self.accept_sent = other.accept_sent
+        self.accept_sent, self.probe = other.accept_sent, other.probe
         for choice in self.waiting():
             if self.confirm(choice).accepted:
                 break

@@ -64,8 +64,12 @@ class LossPredictor:
         """Return the standard deviation of a choice's true loss around the predicted one, a fraction."""
         return self._inflation * float(np.sqrt(self._variance(choice)))
 
+    def predict_all(self, choices: Ints) -> Floats:
+        """Return the predicted losses of choices `(C, N)`, fractions."""
+        return np.asarray(self.table[self._rows, choices].sum(axis=1))
+
     def learn(self, choice: Ints, loss: float, sampled: float = 0.0) -> None:
-        """Condition on a measured loss.
+        """Condition on a measured loss; what was known of the same choice before gives way.
 
         Args:
             choice: indices of multipliers.
@@ -73,6 +77,11 @@ class LossPredictor:
             sampled: standard deviation of the measured loss because images are few, a fraction.
         """
         sd = self._measured_sd(loss, sampled)
+        again = np.flatnonzero((self._choices == choice).all(axis=1))
+        if len(again):
+            self._loss[int(again[0])], self._sd[int(again[0])] = loss, sd
+            self._fit()
+            return
         self._surprise.append((loss - self.predict(choice)) / float(np.sqrt(self._variance(choice) + sd**2)))
         self._choices = np.vstack([self._choices, choice])
         self._loss.append(loss)

@@ -222,7 +222,7 @@ class Programme:
         if self._taken(choice[None, :])[0]:
             best_value = np.inf
         while True:
-            moves = self._moves(best)
+            moves = self.moves(best)
             if not len(moves):
                 return best
             values = value(moves)
@@ -231,7 +231,7 @@ class Programme:
                 return best
             best, best_value = moves[i], float(values[i])
 
-    def _moves(self, choice: Ints) -> Ints:
+    def moves(self, choice: Ints) -> Ints:
         """Choices near one, those excluded left out, `(C, L)`."""
         moves = kind_moves(choice, self.shape[1])
         return np.asarray(moves[~self._taken(moves)])

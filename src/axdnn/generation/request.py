@@ -27,6 +27,7 @@ from axdnn.generation.precision import (
     uniform_precision,
 )
 from axdnn.generation.prepare import SCORE_NAMES
+from axdnn.generation.probe import ProbeOptions
 from axdnn.generation.random_search import random
 from axdnn.generation.sensitivity import SensitivityOptions
 from axdnn.generation.skip_levels import SkipOptions
@@ -101,6 +102,7 @@ class Request:
         constraints: limits and ties that hold for every strategy.
         nsga2: options of strategy `nsga2`.
         sensitivity: what strategy `integer` measures of single layers before it searches.
+        probing: how many choices strategy `integer` probes on a tenth of the search split before it tries one.
         channel_groups: groups of output channels in each layer, each with a multiplier of its own; see
             `axdnn.channels.split_channels`. 1: one multiplier a layer.
         skip: shares of neurons that strategy `integer` may skip in each layer, chosen together with the multipliers or
@@ -121,6 +123,7 @@ class Request:
     constraints: Constraints = field(default_factory=Constraints)
     nsga2: NsgaOptions = field(default_factory=NsgaOptions)
     sensitivity: SensitivityOptions = field(default_factory=SensitivityOptions)
+    probing: ProbeOptions = field(default_factory=ProbeOptions)
     channel_groups: int = 1
     skip: SkipOptions | None = None
 
@@ -156,6 +159,8 @@ class Request:
 
     def strategist(self) -> Strategy:
         """Return the strategy with its options."""
+        if self.strategy == "integer":
+            return partial(integer, options=self.probing)
         if self.strategy == "nsga2":
             return partial(nsga2, options=self.nsga2)
         return partial(paper, options=self.paper) if self.strategy == "paper" else STRATEGIES[self.strategy]

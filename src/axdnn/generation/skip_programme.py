@@ -107,7 +107,7 @@ class SkipProgramme(Programme):
         energy = self.skips.prices.energy(np.vstack([choice[None, :], flips])).energy_j
         return np.asarray(energy[1:] - energy[0]).reshape(rows, levels)
 
-    def _moves(self, choice: Ints) -> Ints:
+    def moves(self, choice: Ints) -> Ints:
         """Choices near one: other multipliers, other levels, two levels by one step, and a level with a multiplier."""
         layers, (rows, levels) = self.shape[0], self.allowed.shape
         kinds, now = kind_moves(choice[:layers], self.shape[1]), choice[layers:]
