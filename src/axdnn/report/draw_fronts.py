@@ -60,14 +60,13 @@ def draw_fronts(result: SearchResult, width: float = WIDE) -> Figure:
         grid: Any = figure.subplots(rows, columns, squeeze=False).ravel()
         handles: dict[str, Any] = {}
         for axes, panel in zip(grid, panels, strict=False):
-            for series in panel.series:
-                handles[legend_text(series.name, 44)] = _series(axes, panel, series)
-            _bounds(axes, panel, handles)
+            found = {legend_text(series.name, 44): _series(axes, panel, series) for series in reversed(panel.series)}
+            handles = {**found, **handles, **_bounds(axes, panel)}
             _axes(axes, panel)
             _numbers(axes, panel, {i + 1: result.front[i].objectives for i in drawn})
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        _legend(figure, dict(reversed(handles.items())), 2 if width <= NARROW else 5)
+        _legend(figure, handles, 2 if width <= NARROW else 5)
     return figure
 
 
@@ -94,12 +93,14 @@ def _scaled(points: Sequence[tuple[float, float]], part: int, scale: Scale) -> l
     return [point[part] / scale.factor for point in points]
 
 
-def _bounds(axes: Any, panel: FrontPanel, handles: dict[str, Any]) -> None:
+def _bounds(axes: Any, panel: FrontPanel) -> dict[str, Any]:
+    handles: dict[str, Any] = {}
     dashed: Any = {"color": MUTED, "linewidth": 1.2, "linestyle": (0, (5, 3)), "zorder": 1}
     for part, bound in enumerate(panel.bounds):
         if bound is not None:
             line = axes.axvline if part == 0 else axes.axhline
             handles["limit"] = line(bound / panel.scales[part].factor, **dashed)
+    return handles
 
 
 def _axes(axes: Any, panel: FrontPanel) -> None:
@@ -169,9 +170,8 @@ def draw_front_lines(result: SearchResult, width: float = WIDE) -> Figure:
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
         if drawn:
-            figure.legend(
-                loc="outside upper left", ncols=3 if width <= NARROW else 6, columnspacing=1.4, labelcolor=INK
-            )
+            handles = axes.get_legend_handles_labels()
+            _legend(figure, dict(zip(handles[1], handles[0], strict=True)), 3 if width <= NARROW else 6)
     return figure
 
 
@@ -198,7 +198,7 @@ def _ends(axes: Any, row: int, axis: LineAxis) -> None:
     for x, value, side in spots:
         axes.annotate(
             axis.measure.text(value), (x, row), (0, -6), textcoords="offset points", ha=side, va="top", fontsize=7.5,
-            color=MUTED, zorder=5,
+            color=MUTED, zorder=5, bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
         )  # fmt: skip
 
 

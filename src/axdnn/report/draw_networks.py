@@ -1,4 +1,4 @@
-"""A network of a front, layer by layer: multipliers, skipped neurons, importance, energy; small enough for two a row."""
+"""A network of a front, layer by layer: multipliers, skipped neurons, importance, energy; two fit into a row."""
 
 from __future__ import annotations
 
@@ -42,37 +42,38 @@ def draw_network(member: FrontMember, number: int, colour: dict[str, str], width
     skipping = any(layer.skipped for layer in layers)
     with style():
         figure = new_figure(width, 0.95 + len(layers) * (0.24 if len(layers) <= 24 else 0.19))
-        ratios = [1.25 if skipping else 0.55, *[1.0] * (len(parts) - 1)]
+        ratios = [1.0 if skipping else 0.5, *[1.0] * (len(parts) - 1)]
         panels: Any = figure.subplots(1, len(parts), sharey=True, width_ratios=ratios, squeeze=False)[0]
         figure.suptitle(f"Network {number}", x=0.02, ha="left", fontsize=10.5, fontweight="bold")
         _blocks(panels[0], layers, colour, skipping)
         for panel, part in zip(panels[1:], parts[1:], strict=True):
             (_importance if part == "importance" else _energy)(panel, layers)
-        panels[0].set_yticks(range(len(layers)), shorten_all([layer.name for layer in layers], 16))
+        panels[0].set_yticks(range(len(layers)), shorten_all([layer.name for layer in layers], 15), fontsize=8)
         panels[0].set_ylim(len(layers) - 0.4, -0.6)
     return figure
 
 
 def _blocks(axes: Any, layers: Sequence[ChosenLayer], colour: dict[str, str], skipping: bool) -> None:
-    """One bar a layer: what is computed in the colour of its multiplier, what is skipped hatched; names at the right."""
+    """One bar a layer: what is computed in the colour of its multiplier, what is skipped hatched; names behind it."""
     rows = range(len(layers))
     kept = [1.0 - layer.skipped for layer in layers]
     axes.barh(rows, kept, 0.74, color=[colour.get(layer.multiplier, GREY) for layer in layers])
     for i, layer in enumerate(layers):
         if layer.skipped:
-            axes.barh(
-                i, layer.skipped, 0.74, left=kept[i], facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0.6
-            )
-            axes.annotate(
-                _share(layer.skipped), (1.0, i), (3, 0), textcoords="offset points", va="center", fontsize=7.5
-            )
-    axes.set_xlim(0, 1.5 if skipping else 1.0)
-    axes.set_title("computed" if skipping else "", loc="left", fontsize=8.5)
+            axes.barh(i, layer.skipped, 0.74, left=kept[i], fill=False, edgecolor=MUTED, hatch="////", linewidth=0.6)
+    axes.set_xlim(0, 1)
+    axes.set_title("computed" if skipping else "", loc="left", fontsize=8, fontweight="normal")
     names = axes.twinx()
     names.set_ylim(len(layers) - 0.4, -0.6)
-    names.set_yticks(list(rows), shorten_all([layer.multiplier or DASH for layer in layers], 15))
+    short = shorten_all([layer.multiplier or DASH for layer in layers], 14)
+    skips = [f" {_share(layer.skipped)}" if layer.skipped else "" for layer in layers]
+    names.set_yticks(list(rows), [f"{name}{skip}" for name, skip in zip(short, skips, strict=True)], fontsize=8)
     for panel in (axes, names):
         _bare(panel)
+
+
+def _write(axes: Any, text: str, x: float, row: int) -> None:
+    axes.annotate(text, (x, row), (3, 0), textcoords="offset points", va="center", fontsize=7.5, color=INK)
 
 
 def _share(value: float) -> str:
@@ -90,7 +91,7 @@ def _bare(axes: Any) -> None:
 def _importance(axes: Any, layers: Sequence[ChosenLayer]) -> None:
     values = [layer.importance for layer in layers]
     _bars(axes, values, [DASH if v is None else significant(v, 2) for v in values], SKY)
-    axes.set_title("importance", loc="left", fontsize=8.5)
+    axes.set_title("importance", loc="left", fontsize=8, fontweight="normal")
 
 
 def _energy(axes: Any, layers: Sequence[ChosenLayer]) -> None:
@@ -98,7 +99,7 @@ def _energy(axes: Any, layers: Sequence[ChosenLayer]) -> None:
     scale = scale_for(values, "J")
     texts = [DASH if v is None else significant(v / scale.factor, 2) for v in values]
     _bars(axes, [None if v is None else v / scale.factor for v in values], texts, PURPLE)
-    axes.set_title(f"energy ({scale.unit})", loc="left", fontsize=8.5)
+    axes.set_title(f"energy ({scale.unit})", loc="left", fontsize=8, fontweight="normal")
 
 
 def _bars(axes: Any, values: Sequence[float | None], texts: Sequence[str], colour: str) -> None:
@@ -106,7 +107,6 @@ def _bars(axes: Any, values: Sequence[float | None], texts: Sequence[str], colou
     low = min(0.0, *(v for v in values if v is not None), 0.0)
     axes.barh(range(len(values)), [v or 0.0 for v in values], 0.6, color=colour)
     for i, (value, text) in enumerate(zip(values, texts, strict=True)):
-        at = (max(value or 0.0, 0.0), i)
-        axes.annotate(text, at, (3, 0), textcoords="offset points", va="center", fontsize=7.5, color=INK)
+        _write(axes, text, max(value or 0.0, 0.0), i)
     axes.set_xlim(low, top + 0.75 * (top - low))
     _bare(axes)

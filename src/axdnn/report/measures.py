@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from axdnn.records import SearchResult
 from axdnn.report.tables import Cell, Column, Kind
-from axdnn.report.units import Quantity, Scale, percent, points, quantity, scale_for, significant
+from axdnn.report.units import MINUS, Quantity, Scale, percent, points, quantity, scale_for, significant
 
 _UNITS = {"m2": "m²", "m^2": "m²", "byte": "B", "bytes": "B", "ratio": ""}
 _SUFFIXES = {"_j": "J", "_s": "s", "_w": "W", "_m2": "m²", "_bytes": "B"}
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _PREFIXED = ("J", "s", "W", "m²", "B")
 _LOSSES, _SHARES = {"loss", "drop"}, {"accuracy", "share", "skipped", "robustness"}
 _SPREAD = 2e-4  # of the largest: smaller ones would lose all digits beside it under one prefix
@@ -26,7 +27,7 @@ class Measure(NamedTuple):
         label: for people, without the unit.
         kind: `si`, `percent` and `points` (of fractions), or `number`.
         unit: of the record; shown with a prefix if the kind is `si`.
-        direction: `minimize`, `maximize`, or empty if it is no objective.
+        direction: `minimize`, `maximize`, or empty if neither is known to be better.
     """
 
     key: str
@@ -37,7 +38,7 @@ class Measure(NamedTuple):
 
     @property
     def better(self) -> str:
-        """Which way is better, in words; empty if it is no objective."""
+        """Which way is better, in words; empty if that is not known."""
         return {"minimize": "lower is better", "maximize": "higher is better"}.get(self.direction, "")
 
     @property
@@ -119,15 +120,31 @@ def figure_measures(result: SearchResult) -> tuple[Measure, ...]:
     objectives = {o.name for o in result.objectives}
     units = {c.name: c.unit for c in result.constraints}
     names = dict.fromkeys(name for member in result.front for name in member.figures if name not in objectives)
-    return tuple(
+    found = (
         measure(name, units.get(name, ""), "", [m.figures[name] for m in result.front if name in m.figures])
         for name in names
     )
+    return tuple(one._replace(direction=_usual(one)) for one in found)
+
+
+def _usual(one: Measure) -> str:
+    """Which way a figure is better that no one was asked for: costs and losses low, accuracies high."""
+    if one.kind in ("si", "points"):
+        return "minimize"
+    return "maximize" if one.kind == "percent" and {"accuracy", "robustness"} & set(one.label.lower().split()) else ""
 
 
 def values_text(measures: Sequence[Measure], values: dict[str, float]) -> str:
     """Return some figures in words: `loss 0.42 points, energy 812 nJ`."""
     return ", ".join(f"{m.label}\u00a0{m.text(values[m.key])}" for m in measures if m.key in values)
+
+
+def readable(value: float, digits: int = 4) -> str:
+    """Return a number of any size: `0.3728`, or `3.728 × 10⁻⁸` where `significant` has an exponent."""
+    head, mark, exponent = significant(value, digits).partition("e")
+    if not mark:
+        return head
+    return f"{head}\u00a0×\u00a010{str(int(exponent.replace(MINUS, '-'))).translate(_RAISED)}"
 
 
 def large_count(count: int) -> str:
@@ -138,5 +155,5 @@ def large_count(count: int) -> str:
     digits = round(10 ** (math.log10(count) - exponent), 2)
     if digits >= 10:
         digits, exponent = 1.0, exponent + 1
-    power = str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    power = str(exponent).translate(_RAISED)
     return f"{digits:.2f}\u00a0×\u00a010{power}"

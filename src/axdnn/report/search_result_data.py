@@ -1,4 +1,4 @@
-"""What the figures of a search method draw: fronts beside rivals, figures of the front, hypervolume over evaluations."""
+"""What the figures of a search method draw: fronts, parallel coordinates, hypervolume over evaluations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FrontPanel(NamedTuple):
 
 
 class LineAxis(NamedTuple):
-    """An axis of parallel coordinates: measure, the worse and the better end (lower and upper if it is no objective)."""
+    """An axis of parallel coordinates: worse and better end (lower and upper where neither is better)."""
 
     measure: Measure
     ends: tuple[float, float]
@@ -78,14 +78,13 @@ def front_panels(result: SearchResult) -> tuple[FrontPanel, ...]:
     panels = []
     for x, y in itertools.combinations(objective_measures(result), 2):
         fronts: list[tuple[str, int | None, Iterable[dict[str, float]]]] = [
-            (name, i, rival.points)
-            for i, (name, rival) in enumerate(zip(rival_names(result), result.rivals, strict=True))
+            (name, i, result.rivals[i].points) for i, name in enumerate(rival_names(result))
         ]
         fronts.append((OURS, None, [member.objectives for member in result.front]))
         series = tuple(s for name, rival, points in fronts if (s := Series(name, rival, _points(points, x, y))).points)
         if not series:
             continue
-        both: tuple[Sequence[float], Sequence[float]] = tuple(zip(*(p for s in series for p in s.points), strict=True))
+        both = [[point[part] for s in series for point in s.points] for part in (0, 1)]
         limits = {c.name: c.bound for c in result.constraints}
         panels.append(
             FrontPanel(
@@ -150,11 +149,8 @@ def progress_curves(result: SearchResult) -> tuple[Curve, ...]:
     whole = result.hypervolume or max((v for rival in result.rivals for v in rival.hypervolume), default=0.0)
     if whole <= 0:
         return ()
-    courses = [(OURS, None, result.progress)]
-    courses += [
-        (name, i, rival.hypervolume)  # type: ignore[misc]
-        for i, (name, rival) in enumerate(zip(rival_names(result), result.rivals, strict=True))
-    ]
+    courses: list[tuple[str, int | None, Sequence[float]]] = [(OURS, None, result.progress)]
+    courses += [(name, i, result.rivals[i].hypervolume) for i, name in enumerate(rival_names(result))]
     return tuple(Curve(name, rival, _steps([v / whole for v in course])) for name, rival, course in courses if course)
 
 

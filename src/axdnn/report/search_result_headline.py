@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from axdnn.records import SearchResult
 from axdnn.report.headline import Fact, Verdict
-from axdnn.report.measures import Measure, large_count, measure, objective_measures, values_text
-from axdnn.report.units import duration, significant
+from axdnn.report.measures import (
+    Measure,
+    figure_measures,
+    large_count,
+    measure,
+    objective_measures,
+    readable,
+    values_text,
+)
+from axdnn.report.units import duration
 
 
 def search_facts(result: SearchResult) -> tuple[Fact, ...]:
@@ -22,7 +30,7 @@ def search_facts(result: SearchResult) -> tuple[Fact, ...]:
              if result.accelerator else "it is a part of the candidates"),
         Fact("space", "Space", large_count(result.space_size), "candidates, counted exactly"),
         Fact("evaluations", "Evaluations", f"{result.evaluations:,}", failed if result.evaluations else ""),
-        Fact("hypervolume", "Hypervolume", significant(result.hypervolume, 4), f"reference point: {reference}"
+        Fact("hypervolume", "Hypervolume", readable(result.hypervolume), f"reference point: {reference}"
              if reference else "no reference point on record"),
         Fact("images", "Images and epochs", f"{result.network_images:,}\u00a0images", "sent through networks; "
              + (f"{result.epochs:g} epoch{'' if result.epochs == 1 else 's'} of training a candidate"
@@ -40,7 +48,7 @@ def search_verdict(result: SearchResult) -> Verdict:
     measures = objective_measures(result)
     ranges = [f"{m.label} {_range(m, [x.objectives[m.key] for x in result.front])}" for m in measures]
     count = len(result.front)
-    text = f"{count:,} networks, none better than another in every objective: " if count > 1 else "One network: "
+    text = f"{count:,} networks, none beaten by another: " if count > 1 else "One network: "
     return Verdict("good", f"{text}{'; '.join(ranges)}.", f"{count:,} on the front", _ended(result))
 
 
@@ -58,26 +66,19 @@ def search_notes(result: SearchResult) -> tuple[str, ...]:
     measures = objective_measures(result)
     ways = "; ".join(f"{m.label}, {m.better}" for m in measures)
     lines = [
-        f"Objectives: {ways}. A network is on the front if no other one is at least as good in all and better in one."
+        f"Objectives: {ways}.",
+        "A front holds what nothing beats: no network is as good in all objectives and better in one.",
     ]
     for c in result.constraints:
-        seen = [
-            values[c.name]
-            for member in result.front
-            for values in (member.figures, member.objectives)
-            if c.name in values
-        ]
-        one = next((m for m in measures if m.key == c.name), None) or measure(c.name, c.unit, "", [*seen, c.bound])
-        lines.append(
-            f"Every network of the front keeps {one.label} {'≤' if c.sense == '<=' else '≥'} {one.text(c.bound)}."
-        )
+        known = (*measures, *figure_measures(result), measure(c.name, c.unit, "", [c.bound]))
+        one = next(m for m in known if m.key == c.name)
+        sense = "≤" if c.sense == "<=" else "≥"
+        lines.append(f"Every network of the front keeps {one.label} {sense} {one.text(c.bound)}.")
     lines.append(
         "Hypervolume: how much of the space of objectives the front beats, measured up to the reference point. Only "
         "hypervolumes with the same reference point can be compared."
     )
-    lines.append(
-        "Evaluations count failed candidates too. Images count those of evaluations, not of scores or trainings."
-    )
+    lines.append("Evaluations count failed ones too. Images are those of evaluations, not of scores and trainings.")
     if any(layer.importance is not None for member in result.front for layer in member.layers):
         lines.append("Importance of a layer is beside the other layers of its network, whose mean is 1.")
     return tuple(lines)

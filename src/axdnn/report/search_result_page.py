@@ -53,7 +53,7 @@ def search_figures(result: SearchResult) -> tuple[ReportFigure, ...]:
         text = "Fronts in each pair of objectives; lines bound what a front reaches. Numbers name the networks below."
         figures.append(ReportFigure("fronts", text, lambda width: draw_fronts(result, width)))
     if result.front:
-        text = "Each line is a network of the front; objectives are better to the right, other figures larger."
+        text = "Each line is a network of the front. Better is to the right, or larger where that is not said."
         figures.append(ReportFigure("coordinates", text, lambda width: draw_front_lines(result, width)))
     measures, colour = objective_measures(result), multiplier_colours(result)
     for i in spread_members(result):
@@ -78,13 +78,7 @@ def _render(result: SearchResult, figures: Sequence[ReportFigure]) -> str:
     drawn = {figure.name: figure_html(figure, True) for figure in figures}
     names = ", ".join(m.label for m in objective_measures(result))
     where = [result.model or "networks", *([f"on {result.data}"] if result.data else [])]
-    sections = [
-        _front(result, drawn),
-        _networks(result, drawn),
-        _progress(result, drawn),
-        _scores(result, drawn),
-        _end(result),
-    ]
+    sections = [part(result, drawn) for part in (_front, _networks, _progress, _scores, _end)]
     return environment().get_template("report.html.j2").render(
         title=f"{result.method}: {' '.join(where)}",
         kicker="axdnn search report",
@@ -117,9 +111,8 @@ def _networks(result: SearchResult, drawn: dict[str, Any]) -> Section | None:
     if not figures:
         text = "The method searches no layers: the fields of each candidate are its whole description."
         return Section("networks", "The networks", text, (), (), candidates)
-    some = (
-        f"{len(figures)} of {len(result.front):,}, spread over the front" if len(figures) < len(result.front) else "All"
-    )
+    shown, count = len(figures), len(result.front)
+    some = f"{shown} of {count:,} networks, spread over the front" if shown < count else "All networks of the front"
     hatched = any(layer.skipped for member in result.front for layer in member.layers)
     text = f"{some}, layer by layer from the input: the colour is the multiplier's, the same in all diagrams."
     text += " Hatched is the share of neurons that is skipped." if hatched else ""
@@ -163,6 +156,6 @@ def _scores(result: SearchResult, drawn: dict[str, Any]) -> Section | None:
     )
 
 
-def _end(result: SearchResult) -> Section:
+def _end(result: SearchResult, drawn: dict[str, Any]) -> Section:
     tables = tuple(as_html(table) for table in (asked_table(result), made_table(result)) if table.rows)
     return Section("sources", "Settings and provenance", "What was asked, and what made these numbers.", (), tables)
