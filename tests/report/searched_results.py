@@ -53,7 +53,7 @@ def measured(network: Network) -> Callable[[Candidate, Run], Mapping[str, float]
 
     def evaluate(candidate: Candidate, run: Run) -> Mapping[str, float]:
         chosen = choice(network, candidate)
-        if all(circuit == "mul8u_R36" for _, circuit, _ in chosen[:2]):
+        if chosen[0][1] == "mul8u_R36" and chosen[0][2]:
             raise ValueError("the network gives one class for every image")
         harm = sum(important[x.name] * (NOISE[circuit] + 0.08 * skip**2) for x, circuit, skip in chosen)
         loss = 1 - math.exp(-harm / len(chosen) ** 0.5)

@@ -88,7 +88,7 @@ from axdnn.report.search_figures import climb, coordinates, draw_climb, draw_coo
 from axdnn.report.search_page import front_table, reasons_table, render_search, settings_table, write_search
 from axdnn.report.search_result_data import front_lines, front_panels, progress_curves, spread_members, staircase
 from axdnn.report.search_result_page import render_search_result, write_search_result
-from axdnn.report.search_result_tables import effort_table, member_layers_table, members_table
+from axdnn.report.search_result_tables import effort_table, member_layers_table, members_table, searches_table
 from axdnn.report.search_tables import (
     comparison_table,
     importance_table,
@@ -205,6 +205,7 @@ __all__ = [
     "same_task",
     "score_costs_table",
     "scores_data",
+    "searches_table",
     "settings_table",
     "sources_table",
     "spread_members",

@@ -60,13 +60,14 @@ def draw_fronts(result: SearchResult, width: float = WIDE) -> Figure:
         grid: Any = figure.subplots(rows, columns, squeeze=False).ravel()
         handles: dict[str, Any] = {}
         for axes, panel in zip(grid, panels, strict=False):
-            found = {legend_text(series.name, 44): _series(axes, panel, series) for series in reversed(panel.series)}
+            ordered = (panel.series[-1], *panel.series[:-1])  # this search first
+            found = {legend_text(series.name, 44): _series(axes, panel, series) for series in ordered}
             handles = {**found, **handles, **_bounds(axes, panel)}
             _axes(axes, panel)
             _numbers(axes, panel, {i + 1: result.front[i].objectives for i in drawn})
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        _legend(figure, handles, 2 if width <= NARROW else 5)
+        _legend(figure, handles)
     return figure
 
 
@@ -140,10 +141,13 @@ def _numbers(axes: Any, panel: FrontPanel, members: dict[int, dict[str, float]])
             placed.append((a, b))
 
 
-def _legend(figure: Any, handles: dict[str, Any], columns: int) -> None:
+def _legend(figure: Any, handles: dict[str, Any]) -> None:
+    """A legend above the figure, in as many columns as its longest label leaves room for."""
+    longest = max(map(len, handles), default=0)
+    columns = int(figure.get_figwidth() // (0.62 + 0.075 * longest))
     figure.legend(
-        list(handles.values()), list(handles), loc="outside upper left", ncols=columns, handletextpad=0.4,
-        columnspacing=1.4, labelcolor=INK,
+        list(handles.values()), list(handles), loc="outside upper left", ncols=max(1, min(columns, len(handles))),
+        handletextpad=0.4, columnspacing=1.4, labelcolor=INK,
     )  # fmt: skip
 
 
@@ -171,7 +175,7 @@ def draw_front_lines(result: SearchResult, width: float = WIDE) -> Figure:
             axes.spines[side].set_visible(False)
         if drawn:
             handles = axes.get_legend_handles_labels()
-            _legend(figure, dict(zip(handles[1], handles[0], strict=True)), 3 if width <= NARROW else 6)
+            _legend(figure, dict(zip(handles[1], handles[0], strict=True)))
     return figure
 
 
@@ -223,5 +227,5 @@ def draw_progress(result: SearchResult, width: float = WIDE) -> Figure:
         low, high = axes.get_ylim()
         axes.set_ylim(0 if low < 50 else low, high)
         handles, labels = axes.get_legend_handles_labels()
-        _legend(figure, dict(reversed(list(zip(labels, handles, strict=True)))), 2 if width <= NARROW else 5)
+        _legend(figure, dict(reversed(list(zip(labels, handles, strict=True)))))
     return figure

@@ -48,7 +48,7 @@ def draw_network(member: FrontMember, number: int, colour: dict[str, str], width
         _blocks(panels[0], layers, colour, skipping)
         for panel, part in zip(panels[1:], parts[1:], strict=True):
             (_importance if part == "importance" else _energy)(panel, layers)
-        panels[0].set_yticks(range(len(layers)), shorten_all([layer.name for layer in layers], 15), fontsize=8)
+        panels[0].set_yticks(range(len(layers)), shorten_all([layer.name for layer in layers], 17), fontsize=8)
         panels[0].set_ylim(len(layers) - 0.4, -0.6)
     return figure
 

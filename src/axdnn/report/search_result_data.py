@@ -101,7 +101,7 @@ def _points(found: Iterable[dict[str, float]], x: Measure, y: Measure) -> tuple[
 
 
 def _wide(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) > 60 * min(values)
+    return min(values) > 0 and 60 * min(values) < max(values) < 1e6 * min(values)  # less than that is zero, rounded
 
 
 def staircase(points: Sequence[Point], signs: Point) -> tuple[Point, ...]:

@@ -83,6 +83,27 @@ def effort_table(result: SearchResult) -> Table:
     return Table("Searches compared", columns, tuple(rows), (note,))
 
 
+def searches_table(results: Sequence[SearchResult], names: Sequence[str]) -> Table:
+    """Return one row a result: what it was, its effort, its front and hypervolume."""
+    columns = (
+        Column("search", "search"), Column("method", "method"), Column("model", "model"), Column("data", "data"),
+        Column("accelerator", "accelerator"), Column("objectives", "objectives"),
+        Column("evaluations", "evaluations", "count"), Column("network_images", "network images", "count"),
+        Column("front", "front", "count"), Column("hypervolume", "hypervolume", "number", digits=4),
+        Column("wall_s", "wall (s)", "number"),
+    )  # fmt: skip
+    rows = tuple(
+        (name, r.method, r.model, r.data, r.accelerator, ", ".join(o.name for o in r.objectives), r.evaluations,
+         r.network_images, len(r.front), r.hypervolume, r.wall_s)
+        for name, r in zip(names, results, strict=True)
+    )  # fmt: skip
+    points = {tuple(r.reference.items()) for r in results}
+    note = "All hypervolumes have one reference point."
+    if len(points) > 1:
+        note = "Reference points differ: these hypervolumes cannot be compared."
+    return Table("Searches", columns, rows, (note,))
+
+
 def reached(progress: Sequence[float], volume: float) -> int | None:
     """Return after how many complete evaluations a hypervolume was reached; None for never."""
     return next((n for n, value in enumerate(progress, start=1) if value >= volume * (1 - 1e-12)), None)
