@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from searched_results import layered, synthetic
 
 from axdnn import report
-from axdnn.records import ChosenLayer, FrontMember, Objective, Rival, SearchResult
-from axdnn.report.measures import large_count, measure, objective_measures, readable
+from axdnn.records import ChosenLayer, FrontMember, SearchResult
+from axdnn.report.measures import readable
 
 replace = msgspec.structs.replace
 
@@ -114,12 +113,15 @@ def test_figures_headline_and_effort(lenet: SearchResult, page: Page, written: t
     names = [path.stem for path in written]
     assert names == ["report", "fronts", "coordinates", *drawn, "progress", "importance"]
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written[1:])
-    assert [c.split(":")[0] for c in page.captions if c.startswith("Network")] == [x.replace("n", "N", 1).replace("-", " ")
-                                                                                for x in drawn]  # fmt: skip
+    told = [caption.split(":")[0] for caption in page.captions if caption.startswith("Network")]
+    assert told == [name.replace("network-", "Network ") for name in drawn]
     assert sorted(path.name for path in written[0].parent.iterdir()) == ["figures", "report.html"]
-    for text in ("xai-nas: LeNet-5 on MNIST", "sosa_32x32 (4 pods)", "7,962,624", "280,000\u00a0images", "no candidate was",
+    for text in (
+                 "xai-nas: LeNet-5 on MNIST", "sosa_32x32 (4 pods)", "7,962,624", "280,000\u00a0images",
+                 "no candidate was",
                  "search 2,000, test 10,000", "reference point: loss\u00a030.00\u00a0points, energy\u00a0191.2\u00a0nJ",
-                 "keeps loss ≤ 25.00\u00a0points", readable(lenet.hypervolume), "exact network", "lower is better"):  # fmt: skip
+                 "keeps loss ≤ 25.00\u00a0points", readable(lenet.hypervolume), "exact network", "lower is better",
+                 ):  # fmt: skip
         assert text in page.text, text
     assert len([i for i in page.ids if i.startswith("fact-")]) == 8
     rows = page.tables["Searches compared"][1:]
@@ -187,7 +189,8 @@ def test_one_member_and_an_empty_front(lenet: SearchResult) -> None:
 def test_many_layers_and_members_stay_bounded(lenet: SearchResult) -> None:
     layers = tuple(ChosenLayer(name=f"layer{i}", multiplier="exact", energy_j=1e-9) for i in range(100))
     members = tuple(
-        FrontMember(objectives={"loss": i / 200, "energy_j": 1e-6 / (1 + i)}, candidate={}, layers=layers[: 100 if i < 2 else 1])
+        FrontMember(objectives={"loss": i / 200, "energy_j": 1e-6 / (1 + i)}, candidate={},
+                    layers=layers[: 100 if i < 2 else 1])
         for i in range(130)
     )  # fmt: skip
     result = replace(lenet, front=members)

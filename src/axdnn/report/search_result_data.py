@@ -124,7 +124,7 @@ def staircase(points: Sequence[Point], signs: Point) -> tuple[Point, ...]:
 
 def front_lines(result: SearchResult) -> FrontLines:
     """Return the objectives of the members, then the figures that differ between them."""
-    found = [{**member.figures, **member.objectives} for member in result.front[:MOST_POINTS]]
+    found = [{**member.figures, **member.objectives} for member in result.front]
     if not found:
         return FrontLines((), ())
     axes = [_axis(m, [values[m.key] for values in found if m.key in values]) for m in objective_measures(result)]
@@ -165,8 +165,8 @@ def spread_members(result: SearchResult, most: int = MOST_NETWORKS) -> tuple[int
     if len(lines) <= most:
         return tuple(range(len(lines)))
     places = [[value or 0.0 for value in line] for line in lines]
-    taken = list(dict.fromkeys(places.index(max(places, key=lambda p: p[i])) for i in range(len(result.objectives))))
-    taken = taken[:most]
+    losses = [[m.sign * member.objectives[m.key] for member in result.front] for m in objective_measures(result)]
+    taken = list(dict.fromkeys(values.index(min(values)) for values in losses))[:most]
     while len(taken) < most:
         left = [i for i in range(len(places)) if i not in taken]
         taken.append(max(left, key=lambda i: min(_distance(places[i], places[j]) for j in taken)))
