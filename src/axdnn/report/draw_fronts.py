@@ -108,6 +108,7 @@ def _axes(axes: Any, panel: FrontPanel) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.margins(0.1)
+    axes.tick_params(which="minor", length=0)
     for part, (one, scale) in enumerate(zip((panel.x, panel.y), panel.scales, strict=True)):
         axis = axes.xaxis if part == 0 else axes.yaxis
         if panel.logarithmic[part]:

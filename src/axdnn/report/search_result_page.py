@@ -30,6 +30,7 @@ from axdnn.report.search_result_tables import (
 )
 from axdnn.report.search_tables import importance_table, score_costs_table
 
+OPEN_ROWS = 40
 MOST_TABLES = 100
 """Most networks whose layers are listed."""
 
@@ -97,7 +98,7 @@ def _front(result: SearchResult, drawn: dict[str, Any]) -> Section:
         text = "The front is empty: there is no network to show."
         text += " The fronts are those of the rivals." if figures else ""
         return Section("front", "The front", text, figures, (), rivals)
-    beside = "Beside it stands what it has to beat. " if result.rivals else ""
+    beside = "Beside it stands what it is compared with. " if result.rivals else ""
     text = f"What can be had for what, one mark a network. {beside}Every network is a trade between the objectives."
     return Section("front", "The front", text, figures, (as_html(members_table(result)),), rivals)
 
@@ -107,9 +108,12 @@ def _networks(result: SearchResult, drawn: dict[str, Any]) -> Section | None:
     if not result.front:
         return None
     figures = tuple(figure for name, figure in drawn.items() if name.startswith("network-"))
-    candidates = folded(candidates_table(result)) if any(member.candidate for member in result.front) else ()
-    if not figures:
+    table = candidates_table(result) if any(member.candidate for member in result.front) else None
+    candidates = folded(table) if table is not None else ()
+    if not any(member.layers for member in result.front):
         text = "The method searches no layers: the fields of each candidate are its whole description."
+        if table is not None and len(table.rows) <= OPEN_ROWS:
+            return Section("networks", "The networks", text, (), (as_html(table),))
         return Section("networks", "The networks", text, (), (), candidates)
     shown, count = len(figures), len(result.front)
     some = f"{shown} of {count:,} networks, spread over the front" if shown < count else "All networks of the front"
