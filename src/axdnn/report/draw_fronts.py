@@ -23,15 +23,17 @@ from axdnn.report.drawing import (
     new_figure,
     style,
 )
-from axdnn.report.labels import shorten
+from axdnn.report.labels import shorten, shorten_all
 from axdnn.report.measures import Measure
 from axdnn.report.search_result_data import (
+    OURS,
     FrontPanel,
     LineAxis,
     Series,
     front_lines,
     front_panels,
     progress_curves,
+    rival_names,
     spread_members,
     staircase,
 )
@@ -54,14 +56,14 @@ def draw_fronts(result: SearchResult, width: float = WIDE) -> Figure:
     panels = front_panels(result)
     columns = 1 if width <= NARROW else min(3, max(len(panels), 1))
     rows = -(-max(len(panels), 1) // columns)
-    drawn = spread_members(result)
+    drawn, labels = spread_members(result), _labels(result)
     with style():
         figure = new_figure(width, (4.2 if columns == 1 and width > NARROW else 3.1) * rows + 0.4)
         grid: Any = figure.subplots(rows, columns, squeeze=False).ravel()
         handles: dict[str, Any] = {}
         for axes, panel in zip(grid, panels, strict=False):
             ordered = (panel.series[-1], *panel.series[:-1])  # this search first
-            found = {legend_text(series.name, 44): _series(axes, panel, series) for series in ordered}
+            found = {labels[series.name]: _series(axes, panel, series) for series in ordered}
             handles = {**found, **handles, **_bounds(axes, panel)}
             _axes(axes, panel)
             _numbers(axes, panel, {i + 1: result.front[i].objectives for i in drawn})
@@ -69,6 +71,12 @@ def draw_fronts(result: SearchResult, width: float = WIDE) -> Figure:
             axes.set_axis_off()
         _legend(figure, handles)
     return figure
+
+
+def _labels(result: SearchResult) -> dict[str, str]:
+    """Name of a search -> what a legend has room for, different ones by different labels."""
+    names = (OURS, *rival_names(result))
+    return {name: legend_text(text, 44) for name, text in zip(names, shorten_all(names, 44), strict=True)}
 
 
 def _series(axes: Any, panel: FrontPanel, series: Series) -> Any:
@@ -209,7 +217,7 @@ def _ends(axes: Any, row: int, axis: LineAxis) -> None:
 
 def draw_progress(result: SearchResult, width: float = WIDE) -> Figure:
     """Draw the hypervolume over complete evaluations beside the rivals', as percent of what this search ended with."""
-    curves = progress_curves(result)
+    curves, labels = progress_curves(result), _labels(result)
     with style():
         figure = new_figure(width, 3.4)
         axes: Any = figure.subplots()
@@ -220,13 +228,13 @@ def draw_progress(result: SearchResult, width: float = WIDE) -> Figure:
             if number is not None:
                 look = {"color": _LINE_COLOURS[number % len(_LINE_COLOURS)], "linewidth": 1.5, "zorder": 3,
                         "linestyle": _DASHES[number % len(_DASHES)]}  # fmt: skip
-            axes.step(x, y, where="post", label=legend_text(curve.name, 44), **look)
+            axes.step(x, y, where="post", label=labels[curve.name], **look)
             axes.plot(x[-1:], y[-1:], marker="o", markersize=4, color=look["color"], zorder=look["zorder"])
         axes.set(xlabel="complete evaluations", ylabel="hypervolume (% of this search's)\nhigher is better")
         axes.set_xlim(left=0)
         axes.margins(x=0.03)
         low, high = axes.get_ylim()
         axes.set_ylim(0 if low < 50 else low, high)
-        handles, labels = axes.get_legend_handles_labels()
-        _legend(figure, dict(reversed(list(zip(labels, handles, strict=True)))))
+        handles, texts = axes.get_legend_handles_labels()
+        _legend(figure, dict(reversed(list(zip(texts, handles, strict=True)))))
     return figure
