@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -25,6 +27,10 @@ from axdnn.records import (
     Multiplier,
     Network,
 )
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:  # results of searches are built in a module of their own
+    sys.path.insert(0, HERE)
 
 EXACT = "mul8s_1KV8"
 RATIO = {EXACT: 1.0, "mul8s_1L2L": 0.200 / 0.425, "mul8s_1KR3": 0.052 / 0.425, "mul8u_17R6": 0.095 / 0.391,

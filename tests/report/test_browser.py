@@ -8,7 +8,9 @@ import subprocess
 from html import escape, unescape
 from pathlib import Path
 
+import msgspec
 import pytest
+from searched_results import layered, synthetic
 
 from axdnn import report
 
@@ -90,3 +92,35 @@ def test_pages_read_well(large, pages, tmp_path, build):
         assert found["scroll"] <= width, f"{name} scrolls sideways at {width} px"
         assert found["texts"] > 15, f"{name} shows no figure at {width} px"
         assert not found["bad"], f"{name} at {width} px: {found['bad'][:8]}"
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs headless Chromium")
+def test_pages_of_searches_read_well(tmp_path, build):
+    three = layered(build.lenet_network(), 3)
+    pages = {
+        "resnet": layered(build.resnet_network(), trials=40),
+        "three": three,
+        "spheres": synthetic(),
+        "named": long_names(three),
+    }
+    seen = look({name: report.render_search_result(result) for name, result in pages.items()}, tmp_path)
+    for (name, width), found in seen.items():
+        assert found["scroll"] <= width, f"{name} scrolls sideways at {width} px"
+        assert found["texts"] > 15, f"{name} shows no figure at {width} px"
+        assert not found["bad"], f"{name} at {width} px: {found['bad'][:8]}"
+
+
+def long_names(result):
+    """The same with names that no label has room for."""
+    replace = msgspec.structs.replace
+    front = tuple(
+        replace(
+            member, file="front/" + 8 * "a_very_long_name_" + ".json", figures=member.figures | {9 * "figure_": i},
+            layers=tuple(replace(x, name=5 * "stage." + x.name, multiplier=5 * "circuit_" + x.multiplier)
+                         for x in member.layers),
+        )
+        for i, member in enumerate(result.front)
+    )  # fmt: skip
+    rivals = tuple(replace(rival, name=8 * "baseline " + rival.name) for rival in result.rivals)
+    return replace(result, model=6 * "network_", accelerator=9 * "accelerator", front=front, rivals=rivals)

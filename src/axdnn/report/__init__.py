@@ -86,6 +86,9 @@ from axdnn.report.result_tables import (
 )
 from axdnn.report.search_figures import climb, coordinates, draw_climb, draw_coordinates, draw_pairs, pair_points
 from axdnn.report.search_page import front_table, reasons_table, render_search, settings_table, write_search
+from axdnn.report.search_result_data import front_lines, front_panels, progress_curves, spread_members, staircase
+from axdnn.report.search_result_page import render_search_result, write_search_result
+from axdnn.report.search_result_tables import effort_table, member_layers_table, members_table, searches_table
 from axdnn.report.search_tables import (
     comparison_table,
     importance_table,
@@ -158,6 +161,7 @@ __all__ = [
     "draw_sweep",
     "draw_tradeoff",
     "duration",
+    "effort_table",
     "energy_data",
     "energy_table",
     "error_map_data",
@@ -165,6 +169,8 @@ __all__ = [
     "exact_operators_table",
     "facts_to_know",
     "front",
+    "front_lines",
+    "front_panels",
     "front_table",
     "half_array_limit",
     "headline",
@@ -172,6 +178,8 @@ __all__ = [
     "importance_table",
     "kendall_tau",
     "layers_table",
+    "member_layers_table",
+    "members_table",
     "multipliers_table",
     "pair_points",
     "paper_cost_table",
@@ -183,6 +191,7 @@ __all__ = [
     "print_table",
     "profile_data",
     "profile_figure",
+    "progress_curves",
     "provenance_table",
     "quantity",
     "ranks",
@@ -190,13 +199,17 @@ __all__ = [
     "render_comparison",
     "render_report",
     "render_search",
+    "render_search_result",
     "report_figures",
     "run_kind",
     "same_task",
     "score_costs_table",
     "scores_data",
+    "searches_table",
     "settings_table",
     "sources_table",
+    "spread_members",
+    "staircase",
     "summary_text",
     "sweep_table",
     "table_builtins",
@@ -221,4 +234,5 @@ __all__ = [
     "write_comparison",
     "write_report",
     "write_search",
+    "write_search_result",
 ]

@@ -132,7 +132,7 @@ def _groups_html(table: Table) -> str:
 def _width(text: TableText, index: int) -> str:
     """Room for the longest word of a column, so that usual names are not broken and very long ones are."""
     words = (word for row in text.rows for word in row[index].split(" "))
-    longest = max((len(word) for word in words), default=0)
+    longest = max((len(word) + 0.3 * sum(map(str.isupper, word)) for word in words), default=0.0)  # capitals are wide
     return f' style="min-width:min({min(longest * 0.99, 26):.1f}ch + 18px,38vw)"'
 
 
