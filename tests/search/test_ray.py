@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from search_evaluations import notes
@@ -17,8 +18,8 @@ from search_leaders import Begin, kill_all, wait_for
 from search_nodes import OTHER, Nodes, parents, two_nodes
 from search_postgresql import Server
 
-from axdnn.records import InvalidInputError
-from axdnn.search import Cluster, delete_study, load_history, search
+from axdnn.records import ClusterError, InvalidInputError
+from axdnn.search import Cluster, delete_study, load_history, ray_workers, search
 
 pytestmark = pytest.mark.xdist_group("postgresql")  # one worker runs the tests that start servers
 
@@ -68,6 +69,53 @@ def test_what_cannot_work_is_refused_before_ray_is_asked(tmp_path: Path) -> None
     room = [{"Alive": True, "Resources": {"CPU": 7.0, "GPU": 1.0}}, {"Alive": False, "Resources": {"CPU": 99.0}}]
     asked = (Cluster(cores=2), Cluster(cores=2, gpus=0.5), Cluster(cores=8))
     assert [cluster.room(room) for cluster in asked] == [3, 2, 0]
+
+
+class FakeRay:
+    """Nodes and tasks in the imagination of a test; tasks wait until they are cancelled."""
+
+    def __init__(self) -> None:
+        self.cpus, self.cancelled = [1.0], []
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{"Alive": True, "Resources": {"CPU": has}} for has in self.cpus]
+
+    def remote(self, **options: object) -> Callable[[object], object]:
+        return lambda function: SimpleNamespace(remote=lambda *arguments: object())
+
+    def wait(self, handles: list[object], num_returns: int, timeout: float) -> tuple[list[object], list[object]]:
+        return [], handles
+
+    def cancel(self, handle: object, force: bool) -> None:
+        self.cancelled.append(handle)
+
+
+def test_nodes_that_join_and_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_workers, "COUNT_S", 0.0)
+    ray = FakeRay()
+    crew = ray_workers.RayCrew(ray, Cluster(), "storage", "study", None, most=3)
+    crew.start(done=0)
+    ray.cpus = [1.0, 8.0]
+    crew.look(done=0, busy=1)
+    assert len(crew.members) == 3  # no more than are needed
+    monkeypatch.setattr(ray_workers, "NO_NODE_S", 0.0)
+    ray.cpus = []
+    crew.look(done=0, busy=1)  # leases of those that ran are not over
+    with pytest.raises(ClusterError, match="those that had are gone; what was evaluated is kept"):
+        crew.look(done=0, busy=0)
+
+
+def test_workers_without_room_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_workers, "END_S", 0.0)
+    ray = FakeRay()
+    crew = ray_workers.RayCrew(ray, Cluster(), "storage", "study", time.monotonic() - 1, most=None)
+    crew.start(done=0)
+    crew.look(done=0, busy=1)
+    assert ray.cancelled == []  # another one still evaluates
+    crew.look(done=0, busy=0)
+    crew.look(done=0, busy=0)
+    assert ray.cancelled
+    assert crew.reason == "time"
 
 
 def test_without_ray_the_extra_is_named(environment: dict[str, str], tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ class Cluster:
     Attributes:
         address: `ray`: the cluster that this process is connected to, that RAY_ADDRESS names or that `ray start` began
             here, or else one of this machine alone, for the time of the search; `auto`: the same, but never start one;
-            `local`: always start one; `HOST:PORT` of a head node; `ray://HOST:PORT`, Ray Client, from a machine outside the cluster.
+            `local`: always start one; `HOST:PORT` of a head node; `ray://HOST:PORT`, Ray Client, from a machine that
+            is not part of the cluster.
         cores: processor cores of a worker, which are also its threads; at least 1.
         gpus: GPUs of a worker; a part, like 0.25, lets workers share one.
         code: folder with the modules that evaluate, copied to every node (Ray's `working_dir`); None where nodes have
@@ -126,7 +127,7 @@ def _connect(ray: Any, cluster: Cluster) -> None:
             ray.init(**options)
         elif address == "auto":
             raise ClusterError(
-                "this machine must be part of a Ray cluster (`ray start`, RAY_ADDRESS), but none is known"
+                "this machine must be part of a Ray cluster, by `ray start` or RAY_ADDRESS, but it is not"
             )
         else:
             # Nobody asked for a cluster that reports its use to Ray's makers, or that serves pages.
