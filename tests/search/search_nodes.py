@@ -1,7 +1,7 @@
 """A real Ray cluster of two nodes on this machine, in processes of its own, until its input ends.
 
-As a script: FOLDER for what Ray writes (a short path: names of sockets are). Prints, as JSON, the address of the head,
-that of Ray Client, and the processes of the raylets, each the parent of what runs on its node.
+As a script it prints, as JSON, the address of the head, that of Ray Client, and the processes of the raylets, each the
+parent of what runs on its node.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ def family(root: int) -> list[int]:
 @contextlib.contextmanager
 def two_nodes() -> Iterator[Nodes]:
     """Start a cluster, and leave nothing of it behind."""
-    with tempfile.TemporaryDirectory(prefix="axr-") as folder:
+    with tempfile.TemporaryDirectory(prefix="axr-") as folder:  # a short path: names of sockets are
         quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-        environment = {**os.environ, **quiet, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **quiet, "RAY_TMPDIR": folder, "OMP_NUM_THREADS": "1"}
         environment.pop("RAY_ADDRESS", None)
         with (Path(folder) / "errors").open("w+") as errors:
-            command = [sys.executable, __file__, folder]
+            command = [sys.executable, __file__]
             started = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment,
                 start_new_session=True,
@@ -85,7 +85,7 @@ def two_nodes() -> Iterator[Nodes]:
                 started.wait()
 
 
-def main(folder: str) -> None:
+def main() -> None:
     import socket
 
     from ray.cluster_utils import Cluster
@@ -94,7 +94,7 @@ def main(folder: str) -> None:
         free.bind(("", 0))
         client_port = free.getsockname()[1]
     head = {
-        "include_dashboard": False, "temp_dir": folder, "_system_config": QUICK, "ray_client_server_port": client_port,
+        "include_dashboard": False, "_system_config": QUICK, "ray_client_server_port": client_port,
     }  # fmt: skip
     cluster = Cluster(initialize_head=True, connect=False, head_node_args={**SMALL, **head})
     other = cluster.add_node(**SMALL, env_vars={"AXDNN_TEST_MACHINE": OTHER})
@@ -107,4 +107,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -141,12 +141,14 @@ for cluster in {clusters}:
 
 def test_requests_that_the_cluster_cannot_meet(nodes: Nodes, environment: dict[str, str], tmp_path: Path) -> None:
     storage = tmp_path / "study.journal"
-    clusters = f"(Cluster({nodes.address!r}, cores=2), Cluster({nodes.address!r}, gpus=0.5), 'this-host:1')"
+    nobody = f"{nodes.address.rpartition(':')[0]}:1"
+    clusters = f"(Cluster({nodes.address!r}, cores=2), Cluster({nodes.address!r}, gpus=0.5), {nobody!r}, 'ray', 'auto')"
+    environment["RAY_ADDRESS"] = nobody
     said = ask(environment, REQUESTS.format(clusters=clusters, storage=str(storage), log="")).splitlines()
-    assert [line.split()[0] for line in said] == ["ClusterError"] * 3
+    assert [line.split()[0] for line in said] == ["ClusterError"] * 5
     assert "must have 2 cores and 0 GPUs for one worker, but none does" in said[0]
     assert "0.5 GPUs" in said[1]
-    assert "head node of a Ray cluster at this-host:1" in said[2]
+    assert all(f"head node of a Ray cluster at {nobody}" in line for line in said[2:])
     assert not storage.exists()
 
 
