@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +42,19 @@ def begin(environment: dict[str, str]) -> Iterator[object]:
     yield start
     for leader in leaders:
         kill_all(leader)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[object]:
+    """A running PostgreSQL; without it on the machine this is a failure, for `.ci/run` installs it."""
+    from search_postgresql import FOLDERS, Server
+
+    assert shutil.which("initdb", path=os.pathsep.join(FOLDERS)), "install PostgreSQL: apt-get install postgresql"
+    pytest.importorskip("psycopg2")
+    with tempfile.TemporaryDirectory(prefix="axdnn-pg-") as folder:  # a short path: names of sockets are
+        started = Server(Path(folder))
+        started.start()
+        try:
+            yield started
+        finally:
+            started.stop()

@@ -16,12 +16,13 @@ OBJECTIVES = (Objective(name="a", reference=100.0), Objective(name="b", referenc
 
 
 def grid_search(
-    storage: object, workers: int, trials: int, log: str, seconds: float = 0.0, sampler: str = "random", **more: object
-) -> SearchHistory:
+    storage: object, workers: int | None, trials: int, log: str, seconds: float = 0.0, sampler: str = "random",
+    cluster: object = None, **more: object,
+) -> SearchHistory:  # fmt: skip
     evaluate = Named("search_evaluations:traced", {"log": log, "seconds": seconds, **more})
     return search(
         SPACE, evaluate, OBJECTIVES, trials=trials, sampler=sampler, storage=storage, name="grid", workers=workers,
-        lease_s=5.0,
+        cluster=cluster, lease_s=5.0,
     )  # fmt: skip
 
 

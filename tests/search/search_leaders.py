@@ -23,9 +23,9 @@ def kill_all(leader: subprocess.Popen[str]) -> None:
         leader.communicate()
 
 
-def wait_for(leader: subprocess.Popen[str], log: Path, ends: int) -> None:
+def wait_for(leader: subprocess.Popen[str], log: Path, ends: int, kind: str = "end") -> None:
     deadline = time.monotonic() + 60
-    while len(notes(str(log), "end")) < ends:
+    while len(notes(str(log), kind)) < ends:
         assert leader.poll() is None, leader.communicate()
-        assert time.monotonic() < deadline, f"{notes(str(log), 'end')} after a minute"
+        assert time.monotonic() < deadline, f"{notes(str(log), kind)} after a minute"
         time.sleep(0.02)

@@ -8,63 +8,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from search_grid import check, grid_search, values
 from search_leaders import Begin, kill_all, wait_for
+from search_postgresql import Server
 
 from axdnn.records import MissingPackageError, StorageError
 from axdnn.search import delete_study, list_studies, load_history
 from axdnn.search.gate import DatabaseGate, FileGate
 from axdnn.search.storage import open_storage, patiently
-
-FOLDERS = [*os.environ.get("PATH", "").split(os.pathsep), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
-
-
-class Server:
-    """A PostgreSQL server that listens on a socket in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
-        self.url = f"postgresql://axdnn@/postgres?host={folder}"
-        self._as: list[str] = []
-        if os.geteuid() == 0:  # the server refuses to run as root
-            user = pwd.getpwnam("nobody")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            self._as = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-        self._run("initdb", "-D", str(self.data), "-U", "axdnn", "-A", "trust", "--no-sync")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        path = shutil.which(program, path=os.pathsep.join(FOLDERS))
-        assert path is not None
-        done = subprocess.run(
-            [*self._as, path, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            cwd=self.folder, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-
-    def start(self) -> None:
-        options = f"-k {self.folder} -c listen_addresses= -c fsync=off"
-        self._run("pg_ctl", "-D", str(self.data), "-o", options, "-l", str(self.folder / "log"), "-w", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A running server; without PostgreSQL on the machine this is a failure, for `.ci/run` installs it."""
-    assert shutil.which("initdb", path=os.pathsep.join(FOLDERS)), "install PostgreSQL: apt-get install postgresql"
-    pytest.importorskip("psycopg2")
-    with tempfile.TemporaryDirectory(prefix="axdnn-pg-") as folder:  # a short path: names of sockets are
-        started = Server(Path(folder))
-        started.start()
-        try:
-            yield started
-        finally:
-            started.stop()
 
 
 @pytest.mark.xdist_group("postgresql")

@@ -16,8 +16,9 @@ from search_evaluations import notes
 from search_grid import OBJECTIVES, check, grid_search, values
 from search_leaders import Begin, kill_all, wait_for
 
-from axdnn.records import InvalidInputError
+from axdnn.records import InvalidInputError, StorageError
 from axdnn.search import Integer, Named, Space, list_studies, load_history, search
+from axdnn.search.crew import FUTILE, Crew, Member, Word
 from axdnn.search.leases import expired, gone, new_worker, retire
 
 HERE = Path(__file__).parent
@@ -160,3 +161,39 @@ def test_leases() -> None:
     host, _, pid, start, token = done.stdout.strip().split("/")
     assert not gone("/".join((host, "another", pid, start, token)))  # nothing is known of other machines
     assert not gone("something else")
+
+
+class Acted(Crew):
+    """Workers that end as a test says: a list of words for each look."""
+
+    def __init__(self, looks: list[list[Word]]) -> None:
+        super().__init__()
+        self.looks, self.launched = looks, 0
+
+    def launch(self) -> int:
+        self.launched += 1
+        return self.launched
+
+    def ended(self) -> list[tuple[Member, Word]]:
+        return list(zip(self.members, self.looks.pop(0), strict=False))
+
+    def leave(self) -> None:
+        self.members.clear()
+
+
+def test_many_workers_may_die_at_once_but_not_as_soon_as_they_start() -> None:
+    dead = Word(fault="killed")
+    crew = Acted([[dead] * 8, [dead] * 8, [Word(reason="budget")]])
+    for _ in range(8):
+        crew.start(done=0)
+    crew.look(done=5, busy=0)  # all of a machine, after some evaluations
+    crew.look(done=5, busy=0)  # and again at once
+    assert (crew.launched, len(crew.members)) == (24, 8)
+    crew.look(done=9, busy=0)
+    assert (crew.reason, len(crew.members)) == ("budget", 7)
+    crew = Acted([[dead]] * 9)
+    crew.start(done=0)
+    for _ in range(FUTILE):
+        crew.look(done=0, busy=0)
+    with pytest.raises(StorageError, match="as soon as they start, killed"):
+        crew.look(done=0, busy=0)

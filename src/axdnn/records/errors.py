@@ -53,6 +53,10 @@ class StorageError(AxdnnError, RuntimeError):
     """A storage of studies cannot be reached, is of a newer version, or holds a study of another search."""
 
 
+class ClusterError(AxdnnError, RuntimeError):
+    """A cluster cannot be reached, or none of its nodes can run what is asked of it."""
+
+
 class InfeasibleError(AxdnnError, RuntimeError):
     """No solution satisfies the constraints, and the caller asked for an exception."""
 

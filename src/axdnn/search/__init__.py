@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from axdnn.search.fields import Categorical, Integer, Real, Repeat, When
 
 if TYPE_CHECKING:
+    from axdnn.search.cluster import Cluster
     from axdnn.search.encoding import distributions, from_params, from_unit, suggest, to_unit
     from axdnn.search.evaluating import Run, Stopped
     from axdnn.search.fronts import Front, crowding, hypervolume, losses, ranks, violations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from axdnn.search.variation import Guidance, crossover, mutate
 
 _LATE = {
+    "cluster": ("Cluster",),
     "encoding": ("distributions", "from_params", "from_unit", "suggest", "to_unit"),
     "evaluating": ("Run", "Stopped"),
     "fronts": ("Front", "crowding", "hypervolume", "losses", "ranks", "violations"),
@@ -45,11 +47,11 @@ _LATE = {
 _WHERE = {name: module for module, names in _LATE.items() for name in names}
 
 __all__ = [
-    "SAMPLERS", "Candidate", "Categorical", "Front", "Guidance", "GuidedSampler", "IndexedSampler", "Integer", "Ladder",
-    "Named", "Progress", "Real", "Repeat", "Run", "SamplerKind", "Slot", "Space", "Stopped", "When", "crossover",
-    "crowding", "delete_study", "derived_seed", "distributions", "from_params", "from_unit", "history", "hypervolume",
-    "join", "list_studies", "load_history", "losses", "mutate", "open_storage", "ranks", "register", "search",
-    "suggest", "to_unit", "violations",
+    "SAMPLERS", "Candidate", "Categorical", "Cluster", "Front", "Guidance", "GuidedSampler", "IndexedSampler",
+    "Integer", "Ladder", "Named", "Progress", "Real", "Repeat", "Run", "SamplerKind", "Slot", "Space", "Stopped",
+    "When", "crossover", "crowding", "delete_study", "derived_seed", "distributions", "from_params", "from_unit",
+    "history", "hypervolume", "join", "list_studies", "load_history", "losses", "mutate", "open_storage", "ranks",
+    "register", "search", "suggest", "to_unit", "violations",
 ]  # fmt: skip
 
 

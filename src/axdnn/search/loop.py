@@ -25,6 +25,7 @@ from axdnn.search.storage import Opened, open_storage, quiet
 from axdnn.search.task import BUDGET, Evaluate, Task, require_same, store, stored
 
 if TYPE_CHECKING:
+    from axdnn.search.cluster import Cluster
     from axdnn.search.ledger import Ledger
 
 WAIT_S, MOST_WAIT_S = 0.02, 1.0  # between two looks at what other workers do, longer and longer
@@ -56,7 +57,8 @@ def search(
     storage: str | os.PathLike[str] | None = None,
     name: str = "search",
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
+    cluster: str | Cluster | None = None,
     seeds: Sequence[Candidate] = (),
     guidance: Callable[..., object] | Named | None = None,
     ladder: Ladder | None = None,
@@ -84,7 +86,11 @@ def search(
         storage: a path for a journal file, or the URL of a database; None keeps the study in memory.
         name: of the study in the storage.
         seed: of all chance.
-        workers: 1 evaluates here; more are processes of their own, with one thread each.
+        workers: 1, the default, evaluates here; more are processes of their own, with one thread each. On a cluster
+            the default is what its nodes have room for.
+        cluster: run the workers on a Ray cluster: `ray` (the one that this machine knows, else one started here for
+            this search), `auto`, `local`, `HOST:PORT` or `ray://HOST:PORT`, or a `Cluster` that says what each worker
+            gets. The storage must be one that every node reaches, and all functions have a name there.
         seeds: candidates evaluated first.
         guidance: maps a candidate to `Guidance`, for the sampler `guided`.
         ladder: fidelities and early stopping.
@@ -101,13 +107,16 @@ def search(
         UnknownNameError: there is no such sampler.
         InfeasibleError: the space has no valid candidate.
         StorageError: the storage cannot be used, or its study of that name is another one.
+        ClusterError: the cluster cannot be reached, or no node of it has room for a worker.
+        MissingPackageError: Ray, or the driver of the database, is not installed.
         KeyboardInterrupt: Ctrl-C; what was evaluated is kept, what was running is evaluated on resuming.
     """
     require_finite("trials", trials, 1)
-    require_finite("workers", workers, 1)
+    if workers is not None:
+        require_finite("workers", workers, 1)
     if time_s is not None:
         require_finite("time_s", time_s, 0.0)
-    if workers > 1 and storage is None:
+    if storage is None and (cluster is not None or (workers or 1) > 1):
         raise InvalidInputError("several workers need a storage that they share: give storage=, a path will do")
     task = Task(
         space=space, evaluate=evaluate, objectives=tuple(objectives), constraints=tuple(constraints), sampler=sampler,
@@ -115,14 +124,19 @@ def search(
         retries=retries,
     )  # fmt: skip
     task.check()
+    until = None if time_s is None else time.monotonic() + time_s
+    if cluster is not None:
+        from axdnn.search.ray_workers import lead_on_ray
+
+        return lead_on_ray(cluster, os.fspath(storage or ""), name, task, trials, workers, until, progress)
     opened = open_storage(storage)
     begin(opened, name, task, trials)
-    until = None if time_s is None else time.monotonic() + time_s
-    if workers == 1:
+    if workers in (None, 1):
         return work(opened, name, task, until, progress)
-    from axdnn.search.processes import lead
+    from axdnn.search.crew import lead
+    from axdnn.search.processes import ProcessCrew
 
-    return lead(opened, storage, name, task, workers, until, progress)
+    return lead(opened, name, task, ProcessCrew(os.fspath(storage or ""), name, task, until), workers or 1, progress)
 
 
 def begin(opened: Opened, name: str, task: Task, trials: int) -> None:

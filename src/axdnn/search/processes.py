@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, and the leader that watches over them."""
+"""Workers as processes of this machine."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from axdnn.records import AxdnnError, InvalidInputError, SearchHistory, StorageError
-from axdnn.search.loop import Show, seen, work
-from axdnn.search.storage import Opened, open_storage, patiently, quiet
+from axdnn.records import AxdnnError, InvalidInputError
+from axdnn.search.crew import LEAVE_S, LOOK_S, Crew, Member, Word
+from axdnn.search.loop import work
+from axdnn.search.storage import open_storage
 from axdnn.search.task import Task
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-LOOK_S = 0.2
-LEAVE_S = 10.0  # after Ctrl-C, to give candidates back
-FUTILE = 3  # workers that end in a row while nothing is evaluated or lost
 
 
 class _Child(NamedTuple):
@@ -32,63 +30,31 @@ class _Child(NamedTuple):
     words: Connection
 
 
-def lead(
-    opened: Opened,
-    storage: str | os.PathLike[str] | None,
-    name: str,
-    task: Task,
-    workers: int,
-    until: float | None,
-    progress: Show | None,
-) -> SearchHistory:
-    """Start workers, start new ones for those that are killed, and wait until the budget is used.
+class ProcessCrew(Crew):
+    """Processes of this machine, spawned, with one thread each.
+
+    Args:
+        storage: path or URL.
+        name: of the study.
+        task: of the study.
+        until: `time.monotonic()` after which no candidate is begun; None for no limit.
 
     Raises:
         InvalidInputError: a function of the task cannot be sent to a process.
-        StorageError: workers end as soon as they start.
-        KeyboardInterrupt: after the workers have given back what they ran.
     """
-    import optuna
 
-    from axdnn.search.history import history
-    from axdnn.search.ledger import Ledger
-
-    try:
-        load = pickle.dumps(task)
-    except Exception as error:
-        raise InvalidInputError(
-            f"with several workers, what evaluates must be functions of a module or `Named`, but: {error}"
-        ) from error
-    with quiet():
-        ledger = Ledger(optuna.load_study(study_name=name, storage=opened.storage), task)
-    crew = _Crew(load, os.fspath(storage or ""), name, until)
-    shown = -1
-    try:
-        for _ in range(workers):
-            crew.start()
-        while crew.children:
-            patiently(ledger.refresh, opened.place)
-            if progress is not None and ledger.evaluations != shown:
-                shown = ledger.evaluations
-                progress(seen(ledger, int(ledger.study.user_attrs.get("axdnn:trials", 0))))
-            crew.look(ledger.evaluations + ledger.lost + len(ledger.running))
-    except BaseException:
-        crew.leave()
-        raise
-    return history(ledger.study, task, crew.reason)
-
-
-class _Crew:
-    """The processes of a leader."""
-
-    def __init__(self, load: bytes, storage: str, name: str, until: float | None) -> None:
-        self.children: list[_Child] = []
-        self.reason = ""
+    def __init__(self, storage: str, name: str, task: Task, until: float | None) -> None:
+        super().__init__()
+        try:
+            load = pickle.dumps(task)
+        except Exception as error:
+            raise InvalidInputError(
+                f"with several workers, what evaluates must be functions of a module or `Named`, but: {error}"
+            ) from error
         self._arguments = (load, storage, name)
         self._until = until
-        self._futile, self._seen = 0, -1
 
-    def start(self) -> None:
+    def launch(self) -> _Child:
         """Start one worker."""
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
@@ -97,49 +63,36 @@ class _Crew:
         with _one_thread():
             process.start()
         there.close()
-        self.children.append(_Child(process, here))
+        return _Child(process, here)
 
-    def look(self, done: int) -> None:
-        """Wait a moment and see who has ended; `done` grows while there is progress."""
-        multiprocessing.connection.wait([c.process.sentinel for c in self.children], timeout=LOOK_S)
-        for child in [c for c in self.children if not c.process.is_alive()]:
-            self.children.remove(child)
-            child.process.join()
-            told = _last_word(child.words)
-            code = child.process.exitcode
-            if told.startswith("error: "):
-                raise StorageError(f"a worker gave up: {told.removeprefix('error: ')}")
-            if code == 0:
-                self.reason = told or self.reason
-                continue
-            self._futile = self._futile + 1 if done == self._seen else 1
-            self._seen = done
-            if self._futile > FUTILE:
-                raise StorageError(f"workers end as soon as they start, with exit code {code}; see what they printed")
-            self.start()
+    def ended(self) -> list[tuple[Member, Word]]:
+        """Wait a moment and return those that ended."""
+        multiprocessing.connection.wait([m.handle.process.sentinel for m in self.members], timeout=LOOK_S)
+        return [(m, _last_word(m.handle)) for m in self.members if not m.handle.process.is_alive()]
 
     def leave(self) -> None:
         """End all workers: ask, as Ctrl-C does, then insist."""
-        self._ended(1.0)  # Ctrl-C in a terminal reached them too
+        self._gone(1.0)  # Ctrl-C in a terminal reached them too
         for insist, patience_s in ((signal.SIGINT, LEAVE_S), (signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)):
-            for child in self.children:
+            for member in self.members:
+                process = member.handle.process
                 with contextlib.suppress(ProcessLookupError):
-                    if child.process.is_alive() and child.process.pid:
-                        os.kill(child.process.pid, insist)
-            if self._ended(patience_s):
+                    if process.is_alive() and process.pid:
+                        os.kill(process.pid, insist)
+            if self._gone(patience_s):
                 return
 
-    def _ended(self, patience_s: float) -> bool:
+    def _gone(self, patience_s: float) -> bool:
         deadline = time.monotonic() + patience_s
-        for child in self.children:
-            child.process.join(max(deadline - time.monotonic(), 0.0))
-        return not any(child.process.is_alive() for child in self.children)
+        for member in self.members:
+            member.handle.process.join(max(deadline - time.monotonic(), 0.0))
+        return not any(member.handle.process.is_alive() for member in self.members)
 
 
 def _serve(load: bytes, storage: str, name: str, time_s: float | None, words: Connection) -> None:
     """Be a worker: the main function of its process."""
     leader = multiprocessing.parent_process()
-    signal.signal(signal.SIGINT, _interrupt_once)
+    signal.signal(signal.SIGINT, interrupt_once)
     until = None if time_s is None else time.monotonic() + time_s
     try:
         task: Task = pickle.loads(load)
@@ -155,7 +108,8 @@ def _serve(load: bytes, storage: str, name: str, time_s: float | None, words: Co
         sys.exit(1)
 
 
-def _interrupt_once(*_: object) -> None:
+def interrupt_once(*_: object) -> None:
+    """Raise KeyboardInterrupt at the first signal and ignore those that follow."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing may disturb the giving back
     raise KeyboardInterrupt
 
@@ -165,13 +119,18 @@ def _say(words: Connection, text: str) -> None:
         words.send(text)
 
 
-def _last_word(words: Connection) -> str:
+def _last_word(child: _Child) -> Word:
+    child.process.join()
     try:
-        return str(words.recv()) if words.poll() else ""
+        told = str(child.words.recv()) if child.words.poll() else ""
     except (EOFError, OSError):
-        return ""
+        told = ""
     finally:
-        words.close()
+        child.words.close()
+    if told.startswith("error: "):
+        return Word(error=told.removeprefix("error: "))
+    code = child.process.exitcode
+    return Word(reason=told) if code == 0 else Word(fault=f"with exit code {code}")
 
 
 @contextlib.contextmanager
