@@ -24,7 +24,7 @@ import torch
 from cases import CASES, network_of, row_of
 
 from axdnn.data import load_dataset
-from axdnn.generation import PaperOptions, Request, exact_products, generate, precision_recipe
+from axdnn.generation import PaperOptions, ProbeOptions, Request, exact_products, generate, precision_recipe
 from axdnn.importance import SCORERS
 from axdnn.layers import Recipe
 from axdnn.methods import splits_of
@@ -65,6 +65,7 @@ def rows() -> dict[str, dict[str, Any]]:
     found["integer, exact products, joint codes"] = {
         "strategy": "integer", "multipliers": exact, "recipe": Recipe()
     }  # fmt: skip
+    found["integer, without probes"] = {"strategy": "integer", "probing": ProbeOptions(choices=0)}
     found["integer, codes one by one"] = {"strategy": "integer", "recipe": Recipe(weight_codes="optimal")}
     found["paper, both"] = {"strategy": "paper", "paper": PaperOptions(skip=SKIP, remove=True)}
     found["paper, skip only"] = {

@@ -61,5 +61,6 @@ def row_of(r: GenerationResult) -> dict[str, Any]:
         "accept_loss_points": 100 * r.chosen.accuracy["accept"].loss,
         "accept_bound_points": 100 * r.chosen.accuracy["accept"].loss_bound,
         "scores": [msgspec.to_builtins(s) for s in r.scores],
+        "probes": int(next((n.split()[0] for n in r.notes if "choices were probed" in n), 0)),
         "reference_check": r.provenance.get("reference_check", ""),
     }  # fmt: skip

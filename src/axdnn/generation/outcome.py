@@ -163,10 +163,21 @@ def _notes(judge: Judge, request: Request) -> tuple[str, ...]:
         "all multipliers are exact: neurons alone were skipped" if skip_alone else screening,
         *_checked(judge.problem.expected, "multiplier"),
         *_skipped(judge.problem, request),
+        *_probed(judge),
         *_split(judge, request),
         *(exact_only if request.strategy in PRECISION else ()),
         SPLITS_NOTE,
         "energy, latency, memory and area are for one inference at batch 1; the headline reading is `buildable`",
+    )
+
+
+def _probed(judge: Judge) -> tuple[str, ...]:
+    """Say how many choices were looked at on few images before one was tried."""
+    if judge.probe is None or not judge.probe.seen:
+        return ()
+    return (
+        f"{len(judge.probe.seen)} choices were probed on the {judge.probe.images} images of the search split that the "
+        "exact network is least sure of before they or others were tried on the whole split",
     )
 
 

@@ -74,6 +74,11 @@ class Probe:
         self._exact = evaluator.correct_on([evaluator.baseline], self._images)[0]
 
     @property
+    def images(self) -> int:
+        """Images that each choice is run on."""
+        return len(self._exact)
+
+    @property
     def left(self) -> int:
         """Choices that may be probed now."""
         return int(self.each * self.evaluator.full_evaluations) - len(self.seen)
