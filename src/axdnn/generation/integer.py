@@ -62,8 +62,8 @@ def learned(judge: Judge) -> LossPredictor:
 
 def _told(judge: Judge, probed: float) -> tuple[float, float]:
     """Return what a probed loss says of the loss on the search split, and its standard deviation."""
-    mean, sd = unseen(judge)
-    return probed + mean, float(np.hypot(sd, width_of(judge) / Z_95))
+    hidden = unseen(judge)
+    return probed + hidden.mean, float(np.hypot(hidden.sd, width_of(judge) / Z_95))
 
 
 def _propose(judge: Judge, predictor: LossPredictor, options: ProbeOptions) -> Ints | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import log_ndtr
 
@@ -16,6 +18,8 @@ from axdnn.generation.problem import Floats, Ints
 OWN_SAMPLING = 0.5
 # Standard deviation of what the images of a probe do not show, as a share of the budget, before any was compared.
 UNSEEN = 0.1
+# How much wider bounds are on the whole split than a probe shows, before any was compared.
+WIDER = 1.1
 # A probed choice is out where even so many standard deviations less would be above the limit.
 CLEAR = 2.0
 TINY = 1e-24
@@ -33,7 +37,7 @@ class Outlook:
             budget.
         sampled: standard deviation that goes with it.
         limit: loss on the search split that is just accepted; may be negative.
-        unseen: mean and standard deviation of what a probe does not show of a loss.
+        unseen: what a probe does not show.
         acceptance: what the accept split has said.
     """
 
@@ -70,8 +74,9 @@ class Outlook:
 
     def hopeless(self) -> Ints:
         """Probed choices, cheaper than the best, that the search split would refuse, `(C, N)`."""
-        most = self.budget + CLEAR * self.unseen[1] - self.unseen[0]
-        keys = [key for key, seen in self._seen.items() if seen.bound > most and key not in self.judge.tried]
+        unseen, tried = self.unseen, self.judge.tried
+        most = self.budget + CLEAR * unseen.sd - unseen.mean
+        keys = [k for k, seen in self._seen.items() if unseen.bound_of(seen) > most and k not in tried]
         choices = np.array(keys, dtype=np.int64).reshape(len(keys), len(self.judge.problem.baseline))
         return np.asarray(choices[self.judge.problem.energy_j(choices) < self.judge.best_energy_j]) if keys else choices
 
@@ -91,7 +96,8 @@ class Outlook:
             if verdict is not None:
                 loss[i], sd[i], looks.width[i] = verdict.loss, 0.0, verdict.bound - verdict.loss
             elif seen is not None:
-                loss[i], sd[i], looks.width[i] = seen.loss + self.unseen[0], self.unseen[1], seen.bound - seen.loss
+                loss[i], sd[i] = seen.loss + self.unseen.mean, self.unseen.sd
+                looks.width[i] = self.unseen.bound_of(seen) - seen.loss
             if seen is not None:
                 looks.differs[i] = seen.differs
             if seen is not None or verdict is not None:
@@ -118,14 +124,34 @@ def width_of(judge: Judge) -> float:
     return float(np.median(widths)) if widths else 0.25 * budget
 
 
-def unseen(judge: Judge) -> tuple[float, float]:
-    """Return mean and standard deviation of what probes did not show of losses on the search split, fractions.
+class Unseen(NamedTuple):
+    """What probes do not show of the whole search split.
 
-    Both are drawn to what is expected before any comparison, which counts like two of them.
+    Attributes:
+        mean, sd: of the part of a loss, fractions.
+        wider: factor on the distance from loss to bound.
     """
-    prior = UNSEEN * judge.problem.budget
+
+    mean: float
+    sd: float
+    wider: float
+
+    def bound_of(self, seen: Seen) -> float:
+        """Return the bound as it may be on the whole split if the loss is the same."""
+        return seen.loss + self.wider * (seen.bound - seen.loss)
+
+
+def unseen(judge: Judge) -> Unseen:
+    """Return what probes did not show of choices that were run on the whole split too.
+
+    All are drawn to what is expected before any comparison, which counts like one (the mean) or two of them.
+    """
+    prior, budget = UNSEEN * judge.problem.budget, judge.problem.budget
     seen: dict[tuple[int, ...], Seen] = {} if judge.probe is None else judge.probe.seen
-    pairs = [(judge.tried[key].loss, found.loss) for key, found in seen.items() if key in judge.tried]
-    differences = np.array([whole - part for whole, part in pairs if whole < 3 * judge.problem.budget])
-    mean = float(differences.sum()) / (len(differences) + 1)
-    return mean, float(np.sqrt((2 * prior**2 + np.square(differences - mean).sum()) / (2 + len(differences))))
+    pairs = [(judge.tried[key], found) for key, found in seen.items() if key in judge.tried]
+    pairs = [(whole, part) for whole, part in pairs if whole.loss < 3 * budget]
+    losses = np.array([whole.loss - part.loss for whole, part in pairs])
+    widths = np.array([(whole.bound - whole.loss) / (part.bound - part.loss) for whole, part in pairs])
+    mean, many = float(losses.sum()) / (len(pairs) + 1), len(pairs) + 2
+    sd = float(np.sqrt((2 * prior**2 + np.square(losses - mean).sum()) / many))
+    return Unseen(mean, sd, float((2 * WIDER + widths.sum()) / many))
