@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 import axdnn
+from axdnn import report
 from axdnn.methods.run_folder import RESULT_FILE, RunFolder
 from axdnn.records import (
     InvalidInputError,
     Objective,
     RecordError,
-    Scalar,
     SearchHistory,
     SearchResult,
     Study,
@@ -141,8 +141,8 @@ class SearchFolder:
         timed = result.reason == "time" and result.settings.get("trials") == str(self.options.trials)
         if not (ended or (timed and not self.options.resume)):
             return None
-        report = self.path / REPORT
-        files = (report,) if report.exists() else self._drawn(load_history(self.storage, self.study))
+        page = self.path / REPORT
+        files = (page,) if page.exists() else self._drawn(result, load_history(self.storage, self.study))
         return Searched(result, self.path, tuple(files), True)
 
     def __enter__(self) -> SearchFolder:
@@ -194,10 +194,11 @@ class SearchFolder:
         result = msgspec.structs.replace(result, settings=settings, wall_s=self._run.wall_s)
         (self.path / REPORT).unlink(missing_ok=True)  # of a smaller budget: the page is never older than the result
         save_record(self.path / RESULT_FILE, result)
-        return Searched(result, self.path, tuple(self._drawn(history)))
+        return Searched(result, self.path, tuple(self._drawn(result, history)))
 
-    def _drawn(self, history: SearchHistory) -> Sequence[Path]:
-        return [write_search(history, self.path / REPORT)]
+    def _drawn(self, result: SearchResult, history: SearchHistory) -> Sequence[Path]:
+        write = getattr(report, "write_search_result", None)
+        return write(result, self.path) if write else [write_search(history, self.path / REPORT)]
 
     def _require_budget(self, evaluations: int) -> None:
         if evaluations > self.options.trials:
@@ -226,6 +227,3 @@ def result_of(history: SearchHistory, method: str, **fields: Any) -> SearchResul
 def shown_storage(storage: str) -> str:
     """Return a storage as it may be written down: a URL without its password."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:...@", storage)
-
-
-Candidate = Mapping[str, Scalar]

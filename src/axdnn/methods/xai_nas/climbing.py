@@ -1,8 +1,8 @@
 """Hill climbers over assignments in the manner of Cartesian genetic programming: (1 + lambda), mutation alone.
 
-CGP-based search of networks is EuroGP 2021's (M. Pinos, V. Mrazek, L. Sekanina, "Evolutionary neural architecture search
-supporting approximate multipliers"); of what XAI-Gen's authors ran under that name they say nothing but figures. This is a
-reconstruction on our genotype: there is no graph to evolve in a fixed network, so what is left of CGP is its search.
+CGP-based search of networks is EuroGP 2021's (M. Pinos, V. Mrazek, L. Sekanina, "Evolutionary neural architecture
+search supporting approximate multipliers"); XAI-Gen's authors print figures of it and not what they ran. This is a
+reconstruction on our genotype: a fixed network has no graph to evolve, so what is left of CGP is its search.
 """
 
 from __future__ import annotations

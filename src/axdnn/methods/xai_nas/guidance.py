@@ -1,9 +1,9 @@
 """Guidance of mutations by importance and noise: what matters little may become coarser, what matters much finer.
 
-The paper says that XAI-Gen guides XAI-NAS and not how; this is a reconstruction. A parent stands somewhere on the way from
-exact to coarse. There the predicted losses, which are importance times noise or divergences measured of single layers,
-have one exchange rate against energy; at that rate every layer has options that suit it and others that do not. A field
-that is far from what suits it is changed more often, and to options in proportion to how well they suit.
+The paper says that XAI-Gen guides XAI-NAS and not how; this is a reconstruction. A parent stands somewhere on the way
+from exact to coarse. There the predicted losses, which are importance times noise or divergences measured of single
+layers, have one exchange rate against energy; at that rate every layer has options that suit it and others that do
+not. A field that is far from what suits it is changed more often, and to options in proportion to how well they suit.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def xai_nas(
 
     Args:
         data: name, see `axdnn.data.list_datasets`.
-        out: folder; gets `result.json`, `report.html`, `plan.json`, `front/NN.json` and, unless another storage is named,
-            `study.journal`.
+        out: folder; gets `result.json`, `report.html`, `plan.json`, `front/NN.json` and, unless another storage is
+            named, `study.journal`.
         model: name or code of the user's, see `axdnn.models.resolve_model`; None for the usual one of the data.
         request: arm, objective, circuits, images.
         options: trials, time, storage, workers, seed.
@@ -62,7 +62,8 @@ def xai_nas(
         progress: called with (message, done, total).
 
     Raises:
-        UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError, StorageError: see the message.
+        UnknownNameError, InvalidInputError, DataError, CheckpointError, OutputFolderError, StorageError: see the
+            message.
         UnsupportedOperatorError: the model cannot be captured.
         KeyboardInterrupt: Ctrl-C; what was evaluated is kept.
     """
@@ -118,7 +119,7 @@ def run(
 
 
 def _told(seen: Progress, request: XaiNasRequest, exact: float) -> str:
-    """Return the front in a line: its size, and the energy at 1 and 5 points of loss as shares of the exact network's."""
+    """Return the front in a line: its size, and energy at 1 and 5 points of loss beside the exact network's."""
     parts = [f"front of {len(seen.front)}"]
     for points in (1, 5):
         within = [t.values[request.energy_name] for t in seen.front if t.values["loss"] <= points / 100]
@@ -135,7 +136,8 @@ def _settings(subject: Subject, request: XaiNasRequest) -> dict[str, str]:
     unpriced = [m.name for m in load_set(request.multipliers) if m.figures is None]
     if unpriced:
         raise InvalidInputError(
-            f"multipliers must have figures (power, area, delay) to be chosen by cost, but {', '.join(unpriced)} has none"
+            f"multipliers must have figures (power, area, delay) to be chosen by cost, but {', '.join(unpriced)} has "
+            "none; leave it out"
         )
     asked = {name: str(getattr(request, name)) for name in request.__dataclass_fields__}
     return {

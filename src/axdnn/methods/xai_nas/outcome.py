@@ -43,7 +43,7 @@ def found(
         show: called with (message, done, total).
     """
     judged = Judged(ground, plan.least)
-    trials = history.front_trials
+    trials, names = history.front_trials, {o.name for o in history.objectives}
     final = final_members(trials, request)
     test = Split("test", *ground.dataset.tensors("test", request.test_images)) if final else None
     members = []
@@ -52,9 +52,7 @@ def found(
         place = f"front/{i:02d}.json"
         (folder / "front").mkdir(exist_ok=True)
         save_record(folder / place, with_pods(ground, assignment))
-        figures = {
-            name: value for name, value in trial.values.items() if name not in {o.name for o in history.objectives}
-        }
+        figures = {name: value for name, value in trial.values.items() if name not in names}
         figures["search_accuracy"] = _exact_accuracy(ground) - trial.values["loss"]
         if trial.number in final and test is not None:
             if show is not None:
@@ -83,8 +81,8 @@ def final_members(trials: tuple[SearchTrial, ...], request: XaiNasRequest) -> li
     """Return the numbers of the members that get final figures: evenly spread over those within the loss."""
     within = [t.number for t in trials if t.values["loss"] <= request.final_loss]
     most = min(request.final_members, len(within))
-    places = np.unique(np.linspace(0, len(within) - 1, most).round().astype(int)) if most else []
-    return [within[int(i)] for i in places]
+    places = sorted(set(np.linspace(0, len(within) - 1, most).round().astype(int).tolist()))
+    return [within[i] for i in places]
 
 
 def evaluated_images(history: SearchHistory) -> int:

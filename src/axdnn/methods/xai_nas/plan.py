@@ -1,4 +1,4 @@
-"""`Plan`: what is found out before a search: candidates, levels of skipping, seeds, what guides; saved, so never twice."""
+"""`Plan`: what is found out before a search: candidates, levels of skipping, seeds, guidance; saved, so never twice."""
 
 from __future__ import annotations
 
