@@ -58,7 +58,8 @@ class XaiNasRequest:
         final_members: front members at most that get final figures, spread over those within `final_loss`.
         final_loss: a fraction.
         score_images: of the search split, for the importance of layers and neurons.
-        sensitivity: what is measured of single layers before the search, by arms with seeds from XAI.
+        sensitivity: what is measured of single layers before the search, by arms with seeds from XAI; of levels of
+            skipping one point less.
         sample_seed: of the calibration images.
         seeds: how many candidates are made before the search.
     """
@@ -77,7 +78,7 @@ class XaiNasRequest:
     final_loss: float = 0.02
     score_images: int = 32
     sensitivity: SensitivityOptions = field(
-        default_factory=lambda: SensitivityOptions(points=2, held_out=0.0, images=64)
+        default_factory=lambda: SensitivityOptions(points=3, held_out=0.0, images=64)
     )
     sample_seed: int = 0
     seeds: int = SEEDS

@@ -133,11 +133,17 @@ def make_plan(ground: Ground, request: XaiNasRequest, progress: Progress | None 
         problem = with_skipping(
             problem, neurons_of(captured, bank.calibration, values, outputs), SkipOptions(fractions=request.skip),
             evaluator, scores[0] if scores else None, _divergences(ground, request),
-            request.sensitivity if guided else NO_SENSITIVITY, request.sample_seed,
+            _of_levels(request) if guided else NO_SENSITIVITY, request.sample_seed,
         )  # fmt: skip
     if guided:
         images["sensitivity"] = evaluator.run_images - measured
     return _with_seeds(ground, request, problem, least, scores, images, progress)
+
+
+def _of_levels(request: XaiNasRequest) -> SensitivityOptions:
+    """How many levels of skipping are measured: what they lose grows more evenly than what circuits do."""
+    options = request.sensitivity
+    return replace(options, points=max(1, options.points - 1)) if options.points else options
 
 
 def _divergences(ground: Ground, request: XaiNasRequest) -> Callable[[Sequence[Assignment]], Floats]:

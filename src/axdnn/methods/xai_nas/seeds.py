@@ -10,20 +10,20 @@ from axdnn.generation import Problem, SkippingProblem, within_pods
 from axdnn.methods.xai_nas.trade import Floats, Ints, Trade
 from axdnn.records import Network
 
-LEAST_LOSS = 5e-4  # the mildest seed is predicted to lose so much, the boldest MOST_SHARE of the limit
-MOST_SHARE = 0.8
-SKIPPING_SHARE = 1 / 3  # of the seeds that skip by a threshold
+LEAST_LOSS = 2e-3  # the mildest seed is predicted to lose so much; fewer images than thousands cannot tell less
+MOST_SHARE = 2.0  # the boldest so many times the limit: predictions may be too dark by that
+SKIPPING_SHARE = 1 / 4  # of the seeds that skip by a threshold
 THRESHOLDS = (0.125, 0.25, 0.5)  # t_p of the paper: a layer of importance z (at most 1) skips t_p (1 - z)
-SWEEPS = 3
+MOST_MOVES = 1000  # a guard; each move is better than the one before
 TINY = 1e-12
+BELOW = 1 - 1e-6  # beside a rate: on the other side of the step in predicted loss
 
 
 def xai_seeds(problem: Problem, trade: Trade, count: int, loss_limit: float) -> list[Ints]:
     """Return choices of least energy at predicted losses from next to none up to the limit, in an order that halves.
 
-    Two thirds choose multipliers and levels of skipping together. The others skip by a threshold, as the paper's 36
-    networks do, the least important layers most, and choose multipliers for that. Each is the best choice of every
-    layer at one exchange rate, made to fit the pods, then improved layer by layer with exact energies.
+    Three quarters choose multipliers and levels of skipping together. The others skip by a threshold, as the paper's 36
+    networks do, the least important layers most, and choose multipliers that are predicted to lose as much again.
 
     Args:
         problem: prices, importance and levels.
@@ -44,35 +44,75 @@ def xai_seeds(problem: Problem, trade: Trade, count: int, loss_limit: float) -> 
     if forced and isinstance(problem, SkippingProblem):
         levels = [_levels(problem, threshold) for threshold in THRESHOLDS]
         losses = np.repeat(halving(_losses(-(-forced // len(levels)), loss_limit)), len(levels))
-        add(losses, lambda i, loss: refined(problem, trade.fixed(levels[i % len(levels)]), loss), count)
+
+        def skipping(i: int, loss: float) -> Ints:
+            fixed = levels[i % len(levels)]
+            lost = sum(float(trade.harm[position, level]) for position, level in fixed.items())
+            return refined(problem, trade.fixed(fixed), lost + loss)
+
+        add(losses, skipping, count)
     add(_losses(4 * count, loss_limit), lambda _, loss: refined(problem, trade, loss), count)  # for those that repeated
     return list(found.values())
 
 
 def refined(problem: Problem, trade: Trade, loss: float) -> Ints:
-    """Return a choice of little energy at about a predicted loss, with no more kinds than pods."""
+    """Return a choice of little energy that is predicted to lose at most `loss`, with no more kinds than pods.
+
+    The best choices of every layer at the exchange rates just below and just above that loss are made to fit the pods
+    and improved move by move; the cheaper one is returned.
+
+    Args:
+        problem: exact energies.
+        trade: energy and predicted loss of each option.
+        loss: predicted, a fraction.
+    """
     rate = trade.rate_for(loss)
+    found = [_improved(problem, trade, _start(problem, trade, at), loss) for at in (rate, rate * BELOW)]
+    within = [choice for choice in found if trade.loss(choice) <= loss * (1 + TINY)] or found[:1]
+    return min(within, key=lambda choice: float(problem.energy_j(choice)[0]))
+
+
+def _start(problem: Problem, trade: Trade, rate: float) -> Ints:
     scores, layers = trade.scores(rate), len(problem.layers)
-    choice = trade.best(rate)
+    choice = np.asarray(scores.argmin(axis=1), dtype=np.int64)
     choice[:layers] = within_pods(problem, choice[:layers], scores[:layers, : len(problem.multipliers)])
-
-    def value(choices: Ints) -> Floats:
-        harm = trade.harm[np.arange(choices.shape[1]), choices].sum(axis=1)
-        return np.asarray(problem.energy_j(choices) + rate * harm)
-
-    best = float(value(choice[None, :])[0])
-    for _ in range(SWEEPS):
-        before = best
-        for position in range(len(choice)):
-            options = np.flatnonzero(trade.allowed[position])
-            moves = np.repeat(choice[None, :], len(options), axis=0)
-            moves[:, position] = options
-            values = value(moves)
-            if values.min() < best * (1 - TINY):
-                best, choice = float(values.min()), moves[int(values.argmin())]
-        if best >= before * (1 - TINY):
-            break
     return choice
+
+
+def _improved(problem: Problem, trade: Trade, choice: Ints, loss: float) -> Ints:
+    """Take the move that saves the most energy for each point of predicted loss, as long as there are any within it.
+
+    While the choice is predicted to lose too much, the move that mends the most for the least energy. A move is another
+    option of one position, or another kind wherever one is used.
+    """
+    layers, kinds = len(problem.layers), len(problem.multipliers)
+    for _ in range(MOST_MOVES):
+        moves = _moves(choice, trade, layers, kinds)
+        energy = problem.energy_j(np.vstack([choice[None, :], moves]))
+        harm = trade.losses(np.vstack([choice[None, :], moves]))
+        saved, added = energy[0] - energy[1:], harm[1:] - harm[0]
+        if harm[0] > loss * (1 + TINY):
+            gain = np.where(np.isfinite(saved) & (added < 0), -added / np.maximum(-saved, TINY * energy[0]), -1.0)
+        else:
+            useful = (harm[1:] <= loss) & (saved > TINY * energy[0])
+            gain = np.where(useful, saved / np.maximum(added, TINY), -1.0)
+        if not len(gain) or gain.max() <= 0:
+            break
+        choice = moves[int(gain.argmax())]
+    return choice
+
+
+def _moves(choice: Ints, trade: Trade, layers: int, kinds: int) -> Ints:
+    """Return choices that differ in one position, or in the kind of all layers that have one, `(n, N)`."""
+    positions, options = np.nonzero(trade.allowed)
+    single = np.repeat(choice[None, :], len(positions), axis=0)
+    single[np.arange(len(positions)), positions] = options
+    used = np.unique(choice[:layers])
+    whole = np.repeat(choice[None, :], len(used) * kinds, axis=0)
+    for row, (old, new) in zip(whole, [(old, new) for old in used for new in range(kinds)], strict=True):
+        row[:layers][choice[:layers] == old] = new
+    moves = np.concatenate([single, whole])
+    return np.asarray(moves[(moves != choice).any(axis=1)])
 
 
 def _losses(count: int, limit: float) -> Floats:

@@ -55,7 +55,11 @@ class Trade:
 
     def loss(self, choice: Ints) -> float:
         """Return the predicted loss of a choice, a fraction."""
-        return float(self.harm[self._rows, choice].sum())
+        return float(self.losses(choice[None, :])[0])
+
+    def losses(self, choices: Ints) -> Floats:
+        """Return the predicted losses of choices `(C, N)`, fractions, `(C,)`."""
+        return np.asarray(self.harm[self._rows, choices].sum(axis=1))
 
     def rate_for(self, loss: float) -> float:
         """Return the lowest rate whose best choice is predicted to lose at most `loss`; the highest if none does."""
