@@ -48,7 +48,7 @@ def xai_nas(
     skip: str = typer.Option("0.125,0.25,0.375,0.5,0.75", help=SKIP_HELP),
     weight_codes: str = typer.Option("joint", help=CODES_HELP),
     score: str = typer.Option("conductance", help="Importance that guides, see `axdnn explain`."),
-    loss_limit: float = typer.Option(10.0, help="Percentage points of loss at the hypervolume's reference point."),
+    loss_limit: float = typer.Option(10.0, help="Most points that a front member loses; the reference point's too."),
     search_images: int = typer.Option(512, min=1, help="Held-out images that judge every candidate."),
     test_images: int = typer.Option(2000, min=1, help="Test images of the final figures of some front members."),
     trials: Trials = 60,

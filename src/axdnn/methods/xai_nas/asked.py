@@ -52,7 +52,7 @@ class XaiNasRequest:
         weight_codes: of the recipe, the same for every arm: ours, or `alwann`.
         score: importance that guides, a name in `axdnn.generation.SCORE_NAMES` but `none`.
         skip: shares of its neurons that a layer may skip; empty for none.
-        loss_limit: accuracy loss of the reference point, a fraction.
+        loss_limit: most accuracy loss of a member of the front, for every arm; the reference point's too, a fraction.
         search_images: of the search split, that judge every candidate.
         test_images: of the test split, for the final figures; None for all.
         final_members: front members at most that get final figures, spread over those within `final_loss`.

@@ -27,7 +27,7 @@ from axdnn.methods.xai_nas.outcome import METHOD, exact_point, found
 from axdnn.methods.xai_nas.plan import Plan, make_plan
 from axdnn.models import model_identity
 from axdnn.multipliers import load_set, pinned_set
-from axdnn.records import InvalidInputError, Objective, RecordError, SearchHistory, load_record, save_record
+from axdnn.records import Constraint, InvalidInputError, Objective, RecordError, SearchHistory, load_record, save_record
 from axdnn.search import Progress
 
 PLAN_FILE = "plan.json"
@@ -114,7 +114,8 @@ def run(
     guided: dict[str, Any] = {"guidance": plan.guidance()} if request.how.guided else {}
     return folder.search(
         plan.space(), evaluation(ground.subject, plan.least), objectives, show=progress,
-        told=lambda seen: _told(seen, request, exact), sampler=request.sampler, seeds=plan.seeds, **guided,
+        told=lambda seen: _told(seen, request, exact), sampler=request.sampler, seeds=plan.seeds,
+        constraints=(Constraint(name="loss", sense="<=", bound=request.loss_limit),), **guided,
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from axdnn.search import Categorical, Named, Space
 Progress = Callable[[str, int, int], None]
 BUDGET = 0.02  # accuracy loss that predictions are scaled for; it decides no choice
 LEAST_NOISE = 1e-9
+SKIP_CAUTION = 3.0  # levels of several layers lose more together than the sum of what each loses alone
 NO_SENSITIVITY = SensitivityOptions(points=0)
 
 
@@ -211,7 +212,8 @@ def _tables(problem: Problem, harm: Floats) -> tuple[tuple[tuple[float, ...], ..
             moves[:, layers + i] = np.arange(len(shares))
             energy.append((problem.energy_j(moves) - problem.exact_energy_j).tolist())
             counts.append(len(shares))
+    caution = np.where(np.arange(len(counts)) < layers, 1.0, SKIP_CAUTION)[:, None]
     return (
         tuple(tuple(map(float, row)) for row in energy),
-        tuple(tuple(row[:count].tolist()) for row, count in zip(harm, counts, strict=True)),
+        tuple(tuple(row[:count].tolist()) for row, count in zip(caution * harm, counts, strict=True)),
     )

@@ -40,7 +40,13 @@ def xai_seeds(problem: Problem, trade: Trade, count: int, loss_limit: float) -> 
             if len(found) < most:
                 found.setdefault(tuple(choice.tolist()), choice)
 
-    add(halving(_losses(count - forced, loss_limit)), lambda _, loss: refined(problem, trade, loss), count - forced)
+    def free(_: int, loss: float) -> Ints:
+        return min((refined(problem, one, loss) for one in trades), key=lambda c: float(problem.energy_j(c)[0]))
+
+    trades = [trade]
+    if forced:  # a choice without skipping is sometimes the cheaper one, and beyond the reach of single moves
+        trades.append(trade.fixed(dict.fromkeys(range(len(problem.layers), len(trade.counts)), 0)))
+    add(halving(_losses(count - forced, loss_limit)), free, count - forced)
     if forced and isinstance(problem, SkippingProblem):
         levels = [_levels(problem, threshold) for threshold in THRESHOLDS]
         losses = np.repeat(halving(_losses(-(-forced // len(levels)), loss_limit)), len(levels))
@@ -51,7 +57,8 @@ def xai_seeds(problem: Problem, trade: Trade, count: int, loss_limit: float) -> 
             return refined(problem, trade.fixed(fixed), lost + loss)
 
         add(losses, skipping, count)
-    add(_losses(4 * count, loss_limit), lambda _, loss: refined(problem, trade, loss), count)  # for those that repeated
+    if len(found) < count:  # for those that repeated
+        add(_losses(2 * count, loss_limit), free, count)
     return list(found.values())
 
 
