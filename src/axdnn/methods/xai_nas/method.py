@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from axdnn.data import dataset_info
-from axdnn.hardware import list_accelerators
+from axdnn.hardware import list_accelerators, load_accelerator
 from axdnn.kernels import calibrate
 from axdnn.methods.searched import Searched, SearchFolder, SearchOptions, Show
 from axdnn.methods.xai_gen import accelerator_text, weights_digest, weights_text
@@ -129,7 +129,11 @@ def _told(seen: Progress, request: XaiNasRequest, exact: float) -> str:
 
 
 def _chip(accelerator: str) -> str:
-    return accelerator if accelerator in list_accelerators() else absolute(accelerator)
+    """Return a shipped accelerator's name, or the path of a file as any process finds it."""
+    if accelerator in list_accelerators():
+        return accelerator
+    load_accelerator(accelerator)  # refused by the name that was given
+    return absolute(accelerator)
 
 
 def _settings(subject: Subject, request: XaiNasRequest) -> dict[str, str]:
