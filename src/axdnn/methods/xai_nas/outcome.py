@@ -65,8 +65,8 @@ def found(
                 trial=trial.number, figures=figures, layers=chosen_layers(ground, plan, assignment, trial), file=place,
             )
         )  # fmt: skip
-    for stale in sorted((folder / "front").glob("*.json"))[len(trials) :]:  # of a smaller budget
-        stale.unlink()
+    for stale in set((folder / "front").glob("*.json")) - {folder / member.file for member in members}:
+        stale.unlink()  # of a smaller budget
     spent = sum(plan.images.values()) + evaluated_images(history)
     return result_of(
         history, METHOD, model=ground.trained.name, data=ground.subject.data,
