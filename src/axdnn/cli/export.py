@@ -9,7 +9,15 @@ import typer
 
 from axdnn.cli.console import Format, progress, require_file_place, require_seed, show_json
 from axdnn.cli.model_options import DATA_HELP, MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP, file_stem
-from axdnn.cli.saved import ACCELERATOR_HELP, ASSIGNMENT_HELP, CHANNELS_HELP, MULTIPLIER_HELP, RUN_HELP, rebuilt
+from axdnn.cli.saved import (
+    ACCELERATOR_HELP,
+    ASSIGNMENT_HELP,
+    CHANNELS_HELP,
+    CODES_HELP,
+    MULTIPLIER_HELP,
+    RUN_HELP,
+    rebuilt,
+)
 
 
 class To(enum.StrEnum):
@@ -34,6 +42,7 @@ def export(
     accelerator: str | None = typer.Option(None, help=ACCELERATOR_HELP),
     seed: int | None = typer.Option(None, help="Of the calibration images, without a run; default 0."),
     channel_groups: int | None = typer.Option(None, help=CHANNELS_HELP),
+    weight_codes: str | None = typer.Option(None, help=CODES_HELP),
     format: Format = typer.Option(Format.table, help="Summary as text, or as JSON."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
@@ -53,7 +62,8 @@ def export(
 
     with progress(quiet) as show:
         built = rebuilt(
-            run, model, data, multiplier, assignment, weights, mean, std, accelerator, seed, channel_groups, show
+            run, model, data, multiplier, assignment, weights, mean, std, accelerator, seed, channel_groups, show,
+            weight_codes,
         )  # fmt: skip
         out = out or (run or Path()) / f"{file_stem(built.label)}.{to}"
         require_file_place(out)

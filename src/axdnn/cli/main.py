@@ -25,6 +25,7 @@ from axdnn.cli import (
     generate,
     modelzoo,
     report,
+    search,
     simulate,
     studies,
     train,
@@ -48,6 +49,7 @@ app.command("report")(report.report)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.command("worker")(worker.worker)
+app.add_typer(search.app, name="search")
 app.add_typer(catalogue.app, name="multipliers")
 app.add_typer(accelerators.app, name="accelerators")
 app.add_typer(modelzoo.app, name="models")

@@ -15,6 +15,7 @@ RUN_HELP = "Folder of a finished `axdnn generate`. Without it: --model, --data a
 MULTIPLIER_HELP = "One circuit for every layer."
 ASSIGNMENT_HELP = "JSON file of an Assignment record: layer -> multiplier."
 ACCELERATOR_HELP = "Whose exact rows, if it has any, multiply exactly; default tpu_v4, of a run its own."
+CODES_HELP = "Weight codes, without a run: joint (default), optimal, nearest or alwann."
 CHANNELS_HELP = "Groups of output channels that the assignment speaks of, without a run; default 1."
 
 
@@ -31,6 +32,7 @@ def rebuilt(
     seed: int | None,
     channel_groups: int | None,
     show: Callable[[str, int, int], None],
+    weight_codes: str | None = None,
 ) -> Rebuilt:
     """Return the network that the options name.
 
@@ -42,7 +44,7 @@ def rebuilt(
     from axdnn.records import Assignment, InvalidInputError, load_record
 
     given = {"--model": model, "--multiplier": multiplier, "--assignment": assignment, "--mean": mean, "--std": std,
-             "--seed": seed, "--channel-groups": channel_groups}  # fmt: skip
+             "--seed": seed, "--channel-groups": channel_groups, "--weight-codes": weight_codes}  # fmt: skip
     if run is not None:
         extra = [name for name, value in given.items() if value is not None]
         if extra:
@@ -55,5 +57,6 @@ def rebuilt(
     return rebuild(
         model, data, multiplier if assignment is None else load_record(Assignment, assignment), weights=weights,
         mean=numbers("--mean", mean), std=numbers("--std", std), accelerator=accelerator or "tpu_v4",
-        recipe=Recipe(seed=seed or 0), channel_groups=1 if channel_groups is None else channel_groups, progress=show,
+        recipe=Recipe(seed=seed or 0, weight_codes=weight_codes or "joint"),  # type: ignore[arg-type]
+        channel_groups=1 if channel_groups is None else channel_groups, progress=show,
     )  # fmt: skip

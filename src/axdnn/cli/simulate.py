@@ -8,7 +8,15 @@ import typer
 
 from axdnn.cli.console import Format, progress, require_seed, show_json, show_table
 from axdnn.cli.model_options import MEAN_HELP, MODEL_HELP, STD_HELP, WEIGHTS_HELP
-from axdnn.cli.saved import ACCELERATOR_HELP, ASSIGNMENT_HELP, CHANNELS_HELP, MULTIPLIER_HELP, RUN_HELP, rebuilt
+from axdnn.cli.saved import (
+    ACCELERATOR_HELP,
+    ASSIGNMENT_HELP,
+    CHANNELS_HELP,
+    CODES_HELP,
+    MULTIPLIER_HELP,
+    RUN_HELP,
+    rebuilt,
+)
 
 
 def simulate(
@@ -26,6 +34,7 @@ def simulate(
     accelerator: str | None = typer.Option(None, help=ACCELERATOR_HELP),
     seed: int | None = typer.Option(None, help="Of the calibration images, without a run; default 0."),
     channel_groups: int | None = typer.Option(None, help=CHANNELS_HELP),
+    weight_codes: str | None = typer.Option(None, help=CODES_HELP),
     format: Format = typer.Option(Format.table, help="Output format."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress."),
 ) -> None:
@@ -39,7 +48,8 @@ def simulate(
 
     with progress(quiet) as show:
         built = rebuilt(
-            run, model, data, multiplier, assignment, weights, mean, std, accelerator, seed, channel_groups, show
+            run, model, data, multiplier, assignment, weights, mean, std, accelerator, seed, channel_groups, show,
+            weight_codes,
         )  # fmt: skip
         found = run_simulation(
             built, data=data, split=split, images=images, path=path, progress=show,  # type: ignore[arg-type]

@@ -7,11 +7,13 @@ from axdnn.methods.fronts import Front, xai_gen_front
 from axdnn.methods.generated import Generated, generate
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
+from axdnn.methods.searched import Searched, SearchFolder, SearchOptions
 from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
+from axdnn.methods.xai_nas import ARMS, XaiNasRequest, xai_nas
 
 __all__ = [
-    "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RunFolder", "Simulation",
-    "TuningRequest", "attack", "compare", "generate", "load_run", "rebuild", "simulate", "splits_of",
-    "usual_augmentation", "xai_gen", "xai_gen_front",
+    "ARMS", "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RunFolder", "SearchFolder",
+    "SearchOptions", "Searched", "Simulation", "TuningRequest", "XaiNasRequest", "attack", "compare", "generate",
+    "load_run", "rebuild", "simulate", "splits_of", "usual_augmentation", "xai_gen", "xai_gen_front", "xai_nas",
 ]  # fmt: skip

@@ -76,7 +76,11 @@ def load(target: str) -> Callable[..., Any]:
 
 
 def name_of(function: Callable[..., Any] | Named | None) -> dict[str, Any] | None:
-    """Return how another process finds a function, as plain data; None if it cannot (a closure, a lambda)."""
+    """Return how another process finds a function, as plain data; None if it cannot (a closure, a lambda).
+
+    A callable object says it by its attribute `named`.
+    """
+    function = getattr(function, "named", function)
     if function is None or isinstance(function, Named):
         return function.plain() if function else None
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
