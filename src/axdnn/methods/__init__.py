@@ -5,13 +5,15 @@ from axdnn.methods.comparison import Comparison, compare
 from axdnn.methods.fine_tuned import TuningRequest, usual_augmentation
 from axdnn.methods.fronts import Front, xai_gen_front
 from axdnn.methods.generated import Generated, generate
+from axdnn.methods.robust_options import ARMS, RobustOptions, default_options
+from axdnn.methods.robust_xai_nas import robust_xai_nas
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
 from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
 
 __all__ = [
-    "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RunFolder", "Simulation",
-    "TuningRequest", "attack", "compare", "generate", "load_run", "rebuild", "simulate", "splits_of",
-    "usual_augmentation", "xai_gen", "xai_gen_front",
+    "ARMS", "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RobustOptions",
+    "RunFolder", "Simulation", "TuningRequest", "attack", "compare", "default_options", "generate", "load_run",
+    "rebuild", "robust_xai_nas", "simulate", "splits_of", "usual_augmentation", "xai_gen", "xai_gen_front",
 ]  # fmt: skip

@@ -103,10 +103,10 @@ def _lighten(found: dict[str, Scalar], options: SpaceOptions) -> None:
         heavy_weights, heavy_macs = layout.weights > options.most_weights, layout.macs > options.most_macs
         if not (heavy_weights or heavy_macs):
             return
-        if heavy_weights and layout.readout == "flatten" and 2 * layout.features * layout.classes > layout.weights:
-            if "average" in options.readouts:
-                found["readout"] = "average"
-                continue
+        flat = layout.readout == "flatten" and "average" in options.readouts
+        if heavy_weights and flat and 2 * layout.features * layout.classes > layout.weights:
+            found["readout"] = "average"
+            continue
         order = sorted(range(len(layout.blocks)), key=lambda i: -_load(layout.blocks[i], heavy_macs))
         if not any(_step_down(found, options, i, heavy_macs) for i in order):
             return

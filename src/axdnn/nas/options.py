@@ -72,7 +72,9 @@ class SpaceOptions:
                 if value not in known:
                     raise unknown_name(name, value, known)
         if "conv" not in self.operators:
-            raise InvalidInputError(f"`operators` must have conv, which every repair can fall back to: {self.operators}")
+            raise InvalidInputError(
+                f"`operators` must have conv, which every repair can fall back to: {self.operators}"
+            )
         if any(k < 1 or k % 2 == 0 for k in self.kernels):
             raise InvalidInputError(f"`kernels` must be odd, so that maps keep their middle, but got {self.kernels}")
         if min(self.strides) < 1 or min(self.channels) < 1:
@@ -87,4 +89,5 @@ class SpaceOptions:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> SpaceOptions:
         """Return the options of `as_dict`, also when they come from JSON, which has lists for tuples."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+        own: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()}
+        return cls(**own)
