@@ -9,7 +9,7 @@ from typing import Any
 from axdnn.data import Dataset
 from axdnn.nas import SpaceOptions, Training, ladder_of
 from axdnn.records import InvalidInputError, Multiplier, Scalar, require_finite, unknown_name
-from axdnn.robustness import default_epsilons, parse_attacks
+from axdnn.robustness import Request, default_epsilons
 
 ARMS: dict[str, str] = {
     "xai": "topology, multipliers and skipped shares, guided by conductance on clean and attacked images",
@@ -81,8 +81,6 @@ class RobustOptions:
             raise unknown_name("arm", self.arm, ARMS)
         if not self.eps or list(self.eps) != sorted(set(self.eps)):
             raise InvalidInputError(f"`eps` must be rising numbers, at least one, but got {self.eps}")
-        for eps in self.eps:
-            require_finite("eps", eps, 0.0)
         require_finite("floor", self.floor, 0.0, 1.0)
         require_finite("alpha", self.alpha, 0.0, 1.0)
         for name, low in (("images", 1), ("calibration_images", 2), ("explain_images", 1), ("explain_steps", 2),
@@ -92,7 +90,7 @@ class RobustOptions:
                 raise InvalidInputError(f"{name} >= {low} must hold (an integer), but got {name}={value!r}")
         if self.clean_images < self.images:
             raise InvalidInputError(f"clean_images >= images must hold, but got {self.clean_images} < {self.images}")
-        parse_attacks(self.suite)
+        Request(self.eps, "linf", self.suite)
 
     @property
     def explains(self) -> bool:

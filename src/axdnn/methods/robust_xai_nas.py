@@ -16,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,7 @@ from axdnn.methods.xai_gen import accelerator_text
 from axdnn.multipliers import pinned_set
 from axdnn.nas import IntegerCandidate, build_network, layout_of, network_space
 from axdnn.records import (
+    AxdnnError,
     Constraint,
     Objective,
     RecordError,
@@ -147,7 +149,8 @@ def _seeds(
     if bench.options.explains:
         if progress is not None:
             progress("training and explaining the base network", 0, 1)
-        known = bench.make(base).explained
+        with contextlib.suppress(AxdnnError):  # its evaluation fails in the same way, and says why
+            known = bench.make(base).explained
     return seeds_of(bench.space, base, known)
 
 
