@@ -185,7 +185,8 @@ def test_members_to_check_are_the_extremes_and_the_middle() -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"arm": "nonsense"}, "arm"), ({"eps": (0.2, 0.1)}, "rising"), ({"eps": (0.0,)}, "above 0"), ({"alpha": 2.0}, "alpha"),
+        ({"arm": "nonsense"}, "arm"), ({"eps": (0.2, 0.1)}, "rising"), ({"eps": (0.0,)}, "above 0"),
+        ({"alpha": 2.0}, "alpha"),
         ({"images": 0}, "images"), ({"clean_images": 10}, "clean_images"), ({"suite": "magic"}, "attack"),
         ({"training": {"epochs": 0}}, "epochs"),
     ],

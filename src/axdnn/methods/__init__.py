@@ -6,6 +6,7 @@ from axdnn.methods.fine_tuned import TuningRequest, usual_augmentation
 from axdnn.methods.fronts import Front, xai_gen_front
 from axdnn.methods.generated import Generated, generate
 from axdnn.methods.robust_options import ARMS, RobustOptions, default_options
+from axdnn.methods.robust_ratios import Ratio, robust_ratios
 from axdnn.methods.robust_xai_nas import robust_xai_nas
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
@@ -13,7 +14,8 @@ from axdnn.methods.simulation import Simulation, simulate
 from axdnn.methods.xai_gen import CALIBRATION_IMAGES, Outcome, splits_of, xai_gen
 
 __all__ = [
-    "ARMS", "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Rebuilt", "RobustOptions",
+    "ARMS", "CALIBRATION_IMAGES", "Comparison", "Front", "Generated", "Outcome", "Ratio", "Rebuilt", "RobustOptions",
     "RunFolder", "Simulation", "TuningRequest", "attack", "compare", "default_options", "generate", "load_run",
-    "rebuild", "robust_xai_nas", "simulate", "splits_of", "usual_augmentation", "xai_gen", "xai_gen_front",
+    "rebuild", "robust_ratios", "robust_xai_nas", "simulate", "splits_of", "usual_augmentation", "xai_gen",
+    "xai_gen_front",
 ]  # fmt: skip
