@@ -143,7 +143,9 @@ def main() -> None:
 def head_of(bench: Workbench, each: int) -> dict[str, Any]:
     """Return how a table is made."""
     reference = {o.name: o.reference for o in objectives(bench)}
-    return {"options": bench.options.plain(), "seed": bench.seed, "each": each, "reference": reference}
+    later = ("members", "suite", "check_images")  # of searches alone
+    options = {name: value for name, value in bench.options.plain().items() if name not in later}
+    return {"options": options, "seed": bench.seed, "each": each, "reference": reference}
 
 
 def fill(bench: Workbench, table: Table, number: int, places: list[int]) -> None:

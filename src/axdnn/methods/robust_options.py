@@ -69,8 +69,8 @@ class RobustOptions:
     explain_images: int = 16
     explain_steps: int = 8
     members: int = 3
-    suite: str = "fgsm,pgd:steps=40:restarts=2,cw,square:queries=300,transfer"
-    check_images: int = 50
+    suite: str = "fgsm,pgd:steps=40:restarts=2,cw,square:queries=200,transfer"
+    check_images: int = 40
     space: Mapping[str, Any] = field(default_factory=dict)
     base: tuple[Mapping[str, Scalar], ...] = BASE
     base_readout: str = "flatten"
@@ -142,7 +142,7 @@ def default_options(data: str, **changes: Any) -> RobustOptions:
     eps = changes.pop("eps", None) or default_epsilons(data, "linf")
     training: dict[str, Any] = {"epochs": 3, "images": 6_000}
     if data == "cifar10":
-        training = {"epochs": 4, "images": 10_000, "shift": 2, "flip": True}
+        training = {"epochs": 4, "images": 8_000, "shift": 2, "flip": True}
     training |= dict(changes.pop("training", {}))
     floor = changes.pop("floor", None)
     return RobustOptions(
