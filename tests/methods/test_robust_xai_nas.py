@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +229,29 @@ def test_two_workers_share_a_search(tmp_path: Path) -> None:
     result = robust_xai_nas("mnist", tmp_path / "two", trials=8, options=small(), workers=2)
     assert (result.evaluations, result.failed) == (8, 0)
     assert result.front
+
+
+@pytest.mark.slow
+def test_a_killed_search_ends_as_an_uninterrupted_one(found: tuple[Path, SearchResult], tmp_path: Path) -> None:
+    """Killed while a child is evaluated, whose weights may lie there already."""
+    folder, result = found
+    code = (
+        "import json, sys\nfrom axdnn.methods import RobustOptions, robust_xai_nas\n"
+        "asked = RobustOptions.from_plain(json.loads(sys.argv[2]))\n"
+        "robust_xai_nas('mnist', sys.argv[1], trials=9, seed=1, options=asked)\n"
+    )
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", code, str(out), json.dumps(small().plain())]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 240
+    while len(list((out / "candidates").glob("*.json"))) < 8 and time.monotonic() < until:
+        assert process.poll() is None, "it must not end by itself"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (out / "result.json").exists()
+    resumed = robust_xai_nas("mnist", out, trials=9, seed=1, options=small())
+    assert trials_of(out) == trials_of(folder)
+    assert resumed.front == result.front
+    history = load_history(out / "study.journal", "robust-xai-nas")
+    assert history.lost == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -120,9 +121,9 @@ class RobustOptions:
         return SpaceOptions.from_dict(own)
 
     def plain(self) -> dict[str, Any]:
-        """Return the options as JSON data."""
-        plain = asdict(self) | {"eps": list(self.eps), "space": dict(self.space)}
-        return plain | {"base": [dict(block) for block in self.base]}
+        """Return the options as JSON data, equal for equal options: tuples are lists."""
+        plain = asdict(self) | {"space": dict(self.space), "base": [dict(block) for block in self.base]}
+        return dict(json.loads(json.dumps(plain)))
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> RobustOptions:
