@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from axdnn.methods import ARMS, SearchOptions, XaiNasRequest, xai_nas
+from axdnn.methods import XAI_NAS_ARMS as ARMS
+from axdnn.methods import SearchOptions, XaiNasRequest, xai_nas
 from axdnn.methods.xai_nas import MODELS, evaluated_images
 from axdnn.models.machine import one_thread, processor
 from axdnn.records import write_atomic

@@ -138,6 +138,37 @@ def test_an_interrupted_candidate_is_evaluated_first_when_resumed(tmp_path: Path
     assert evaluated == [(trial.index, trial.candidate, trial.values) for trial in whole.trials if trial.evaluated]
 
 
+@pytest.mark.parametrize("stopped", range(4))
+def test_a_repeated_candidate_keeps_its_parents(tmp_path: Path, stopped: int) -> None:
+    """An evaluation that inherits from its parents must find the same ones after an interruption."""
+    place, stop = tmp_path / "study", [True]
+    asked: dict[int, list[tuple[str, ...]]] = {}
+
+    def evaluate(candidate: Mapping[str, Scalar], run: Run) -> Mapping[str, float]:
+        place_in_order = len(asked)
+        if run.parents:
+            asked.setdefault(run.seed, []).append(run.parents)
+            if stop[0] and place_in_order == stopped:
+                raise KeyboardInterrupt
+        return total(candidate, run)
+
+    sampler = Named("guided", {"start": 2})
+    with pytest.raises(KeyboardInterrupt):
+        search(GRID, evaluate, SUM, trials=8, storage=place, sampler=sampler)
+    stop[0] = False
+    resumed = search(GRID, evaluate, SUM, trials=8, storage=place, sampler=sampler)
+    twice = [parents for parents in asked.values() if len(parents) == 2]
+    assert len(twice) == 1
+    assert twice[0][0] == twice[0][1]
+    lost = next(trial for trial in resumed.trials if trial.outcome == "lost")
+    again = next(trial for trial in resumed.trials if trial.index == lost.index and trial.evaluated)
+    assert again.parents == lost.parents == twice[0][0]
+    whole = search(GRID, evaluate, SUM, trials=30, sampler=sampler)
+    more = search(GRID, evaluate, SUM, trials=30, storage=place, sampler=sampler)
+    evaluated = [(trial.index, trial.candidate, trial.parents) for trial in more.trials if trial.evaluated]
+    assert evaluated == [(trial.index, trial.candidate, trial.parents) for trial in whole.trials if trial.evaluated]
+
+
 def test_time_and_progress() -> None:
     seen: list[Progress] = []
 

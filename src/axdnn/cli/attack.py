@@ -47,7 +47,7 @@ def attack(
 ) -> None:
     """Attack an approximate network and the exact one: robust accuracy in the worst case of all attacks."""
     require_seed(seed)
-    radii = None if eps is None else _radii(eps)
+    radii = None if eps is None else radii_of("--eps", eps)
 
     from axdnn.data import dataset_info
     from axdnn.methods.attacking import attack as run_attacks
@@ -87,17 +87,21 @@ def attack(
     _fail_if_masked(report)
 
 
-def _radii(text: str) -> tuple[float, ...]:
-    """Read numbers and fractions, `0.1` or `2/255`."""
+def radii_of(option: str, text: str) -> tuple[float, ...]:
+    """Read numbers and fractions, `0.1` or `2/255`.
+
+    Raises:
+        InvalidInputError: a part is neither.
+    """
     from axdnn.records import InvalidInputError
 
     found = []
-    for part in parts_of("--eps", text, str):
+    for part in parts_of(option, text, str):
         above, _, below = part.partition("/")
         try:
             found.append(float(above) / float(below or 1))
         except (ValueError, ZeroDivisionError):
-            raise InvalidInputError(f"--eps must be numbers or fractions with commas, but got {text!r}") from None
+            raise InvalidInputError(f"{option} must be numbers or fractions with commas, but got {text!r}") from None
     return tuple(found)
 
 

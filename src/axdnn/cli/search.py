@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from axdnn.cli import search_robust
 from axdnn.cli.console import Format, parts_of
 from axdnn.cli.generate import MULTIPLIERS_HELP
 from axdnn.cli.group import group
@@ -90,3 +91,6 @@ def xai_nas(
             std=numbers("--std", std), progress=show,
         )  # fmt: skip
     show_searched(found, format)
+
+
+app.command("robust-xai-nas")(search_robust.robust_xai_nas)

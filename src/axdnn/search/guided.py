@@ -143,6 +143,7 @@ class _Population:
         self.candidates: list[dict[str, Scalar]] = []
         self.keys: list[str] = []
         self.known: set[str] = set()
+        self._taken: set[str] = set()
         self._seen: set[int] = set()
         self._points: list[list[float]] = []
         self._penalty: list[float] = []
@@ -164,11 +165,12 @@ class _Population:
     def _add(self, trial: FrozenTrial, signs: list[float]) -> None:
         candidate = from_params(self.space, trial.params)
         key = self.space.key(candidate)
-        if key in self.known or (trial.state == TrialState.FAIL and not trial.params):
+        if trial.state == TrialState.FAIL and not trial.params:
             return
-        self.known.add(key)
-        if trial.state != TrialState.COMPLETE or self.space.why_invalid(candidate):
+        self.known.add(key)  # also of a lost trial, whose repetition may still become a parent
+        if trial.state != TrialState.COMPLETE or key in self._taken or self.space.why_invalid(candidate):
             return
+        self._taken.add(key)
         self.candidates.append(candidate)
         self.keys.append(key)
         self._points.append([sign * value for sign, value in zip(signs, trial.values, strict=True)])

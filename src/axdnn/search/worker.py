@@ -128,10 +128,11 @@ class Worker:
         ledger, space = self.ledger, self.task.space
         index, losses = ledger.next_index, 0
         forced: Candidate | None = None
+        parents: tuple[str, ...] | None = None
         if lost is not None:
             before = ledger.trial(lost)
             seen = describe(before, self.task)
-            index, forced = seen.index, seen.candidate
+            index, forced, parents = seen.index, seen.candidate, seen.parents  # a repetition inherits as the first did
             losses = int(before.user_attrs.get(OUTCOME, {}).get("losses", 0))
         elif ledger.idle >= IDLE:
             forced = self._unseen(index)
@@ -142,15 +143,19 @@ class Worker:
         rng = np.random.default_rng((self.task.seed, index, 2))
         asked = suggest(space, trial, self.task.flat)
         candidate = space.exact(asked if not space.why_invalid(asked) else space.mend(asked, rng))
+        if parents is None:
+            parents = self.sampler.parents
         claim = {
             "index": index, "key": space.key(candidate), "worker": self.worker,
-            "expires": time.time() + self.task.lease_s, "parents": list(self.sampler.parents), "losses": losses,
+            "expires": time.time() + self.task.lease_s, "parents": list(parents), "losses": losses,
         }  # fmt: skip
         if candidate != asked:
             claim["candidate"] = candidate
-        return self._write(trial, candidate, claim)
+        return self._write(trial, candidate, claim, parents)
 
-    def _write(self, trial: optuna.Trial, candidate: dict[str, Scalar], claim: dict[str, object]) -> Claim | Next:
+    def _write(
+        self, trial: optuna.Trial, candidate: dict[str, Scalar], claim: dict[str, object], parents: tuple[str, ...]
+    ) -> Claim | Next:
         """Write a proposal: as running if it is new and valid, else as finished."""
         key = str(claim["key"])
         reason = self.task.space.why_invalid(candidate)
@@ -172,7 +177,7 @@ class Worker:
         real = self.storage.commit(trial._trial_id, {CLAIM: claim})
         index = int(str(claim["index"]))
         run = Run(
-            number=trial.number, key=key, seed=derived_seed(self.task.seed, index), parents=self.sampler.parents,
+            number=trial.number, key=key, seed=derived_seed(self.task.seed, index), parents=parents,
             fidelities=self.task.ladder.fidelities if self.task.ladder else (),
         )  # fmt: skip
         return Claim(trial, real, candidate, run)
