@@ -20,6 +20,7 @@ import recovery_tables
 import results_figures
 import results_tables
 import score_tables
+import search_tables
 import simulation_tables
 import xai_gen_tables
 
@@ -45,6 +46,8 @@ PAGES = (
     "docs/recovery.md",
     "docs/baselines.md",
     "docs/results.md",
+    "docs/xai_nas.md",
+    "docs/robust_xai_nas.md",
 )
 
 
@@ -170,7 +173,7 @@ def accelerators() -> str:
 
 
 BLOCKS = {"strategies": strategies, "library": library, "catalogue": catalogue, "families": families,
-          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **score_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
+          "members": members, "accelerators": accelerators, "designs": designs, **hardware_tables.BLOCKS, **score_tables.BLOCKS, **search_tables.BLOCKS, **simulation_tables.BLOCKS, **xai_gen_tables.BLOCKS,
           **baseline_tables.BLOCKS, **results_tables.BLOCKS, **option_tables.BLOCKS, "recovery": recovery_tables.recovery, "compensation": recovery_tables.by_layer}  # fmt: skip
 
 

@@ -51,17 +51,23 @@ def _network(report: dict[str, Any], runs: list[Run]) -> str:
         "| evaluations | images through networks | processor seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for row, mine in sorted(by_row.items(), key=lambda item: lower(item[1]), reverse=True):
+    for mine in sorted(by_row.values(), key=lower, reverse=True):
         gaps = [seeds[r["seed"]] / r["multiplier_energy_j"] for r in mine if seeds[r["seed"]] is not None]
         losses = [r["loss_points"] for r in mine]
         lines.append(
-            f"| `{row}` | {len(mine)} | {100 * (1 - 1 / lower(mine)):.1f} % ({lower(mine):.1f} times lower) | "
+            f"| {label(mine[0])} | {len(mine)} | {100 * (1 - 1 / lower(mine)):.1f} % ({lower(mine):.1f} times lower) | "
             f"{100 * mean([r['streaming_energy_j'] / r['baseline_streaming_energy_j'] for r in mine]):.1f} % | "
             f"{mean(losses):.2f}, {max(losses):.2f} | {f'{geometric(gaps):.2f} x' if gaps else '-'} | "
             f"{mean([r['evaluations'] for r in mine]):,.0f} | {mean([r['network_images'] for r in mine]):,.0f} | "
             f"{mean([r['cpu_s'] for r in mine]):,.0f} |"
         )
     return "\n".join(lines)
+
+
+def label(run: Run) -> str:
+    """Return the name of a row, marked if strategy `integer` did not probe choices yet when it was measured."""
+    old = run["strategy"] == "integer" and "probes" not in run and "before probing" not in run["row"]
+    return f"`{run['row']}`{' †' if old else ''}"
 
 
 def _candidates(multipliers: str) -> str:
@@ -107,7 +113,7 @@ def paired() -> str:
             logs = [math.log(theirs["multiplier_energy_j"] / mine["multiplier_energy_j"]) for mine, theirs in pairs]
             share = mean([mine["network_images"] for mine, _ in pairs]) / mean([r["network_images"] for _, r in pairs])
             lines.append(
-                f"| {case} | {budget:g} | `{row}` | {len(pairs)} | {math.exp(mean(logs)):.2f} x | {_interval(logs)} | "
+                f"| {case}{'' if 'probes' in pairs[0][0] else ' †'} | {budget:g} | `{row}` | {len(pairs)} | {math.exp(mean(logs)):.2f} x | {_interval(logs)} | "
                 f"{100 * share:.1f} % |"
             )
     return "\n".join(lines)
