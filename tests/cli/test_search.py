@@ -56,6 +56,8 @@ def test_a_search_prints_its_front_and_its_members_run(axdnn_data: Command, tmp_
         (["--skip", "1.5"], "fractions"),
         (["--weight-codes", "none"], "weight_codes"),
         (["--accelerator", "tpu"], "tpu_v4"),
+        (["--cores", "2"], "give --cluster"),
+        (["--cluster", "there"], "a cluster must be ray, auto, local"),
     ],
 )
 def test_wrong_input_is_one_line_and_writes_nothing(
