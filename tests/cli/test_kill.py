@@ -24,7 +24,7 @@ from axdnn.evaluation.outcomes import read_checked, read_outcome
 pytestmark = [pytest.mark.data, pytest.mark.xdist_group("kill")]
 
 IMAGES = 100
-PROBE = IMAGES // 10  # images on which single layers are measured
+PROBE = IMAGES // 10  # images on which single layers are measured, and choices probed
 FEW = "mul8u_QKX,mul8s_1L2N,mul8s_1L12,mul8u_13QR"
 SIZES = ("--search-images", IMAGES, "--accept-images", IMAGES, "--test-images", IMAGES, "--evaluations", 8)
 TASK = ("generate", "--model", "lenet5", "--data", "mnist", "--multipliers", FEW, *SIZES, "--max-accuracy-loss", 3)
@@ -56,10 +56,13 @@ def stamps(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 def cost(folder: Path) -> int:
     """Images that the finished evaluations in a folder took, and that a rerun must not run again."""
-    outcomes = [read_outcome(file, IMAGES) for file in (folder / "cache").glob("*.bits")]
+    files = list((folder / "cache").glob("*.bits"))
+    outcomes = [read_outcome(file, IMAGES) or read_outcome(file, PROBE) for file in files]
     assert None not in outcomes, "an evaluation is whole or not there"
     evaluated = sum(len(o.correct) + o.calibration_images for o in outcomes if o is not None)
-    return evaluated + sum(PROBE + calibrated for calibrated in single_layers(folder))
+    sure = [struct.unpack("<4sII", read_checked(file)[:12]) for file in (folder / "cache").glob("*.margins")]
+    margins = sum(images + calibrated for _, images, calibrated in sure)
+    return evaluated + margins + sum(PROBE + calibrated for calibrated in single_layers(folder))
 
 
 def single_layers(folder: Path) -> list[int]:
@@ -122,7 +125,8 @@ BEFORE_RESULT: Kill = ("rename", r"^run/result\.json", 1)
 CHAINS: dict[str, list[Kill]] = {
     "integer": [
         ("open", r"^run/\.lock", 1), ("rename", r"^run/run\.json", 1), ("chmod", r"^codings/", 9),
-        ("open", r"^run/cache/.*nats", 2), ("open", r"^run/cache/.*bits", 2), ("rename", r"^run/study\.json", 4),
+        ("open", r"^run/cache/.*nats", 2), ("open", r"^run/cache/.*margins", 1), ("open", r"^run/cache/.*bits", 4),
+        ("rename", r"^run/study\.json", 4),
         BEFORE_RESULT,
         ("rename", r"^run/figures/", 2),
     ],
