@@ -66,7 +66,7 @@ class Acceptance:
         self._usual = mean / max(float(np.linalg.norm(mean)), 1e-12)
         self._covariance = self._with_sent(sent)
         own = 2 * sent.sampled**2 + (BLUR * sent.sampled) ** 2 + sent.doubt**2
-        np.fill_diagonal(self._covariance, own)
+        np.fill_diagonal(self._covariance, np.maximum(own, 1e-18))
         self._mean, self._precision, self._weights = self._propagated()
 
     @property
@@ -107,8 +107,9 @@ class Acceptance:
         for _ in range(SWEEPS if many else 0):
             before = mean
             for i in range(many):
-                without = max(1 / variance[i, i] - precision[i], 1e-30)
-                centre, spread = (mean[i] / variance[i, i] - natural[i]) / without, 1 / without
+                known = max(variance[i, i], 1e-30)
+                without = max(1 / known - precision[i], 1e-30)
+                centre, spread = (mean[i] / known - natural[i]) / without, 1 / without
                 wide = spread + scale[i] ** 2
                 z = self._sign[i] * (room[i] - centre) / np.sqrt(wide)
                 ratio = np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(z)) if z > FAR else -z
