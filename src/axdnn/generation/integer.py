@@ -119,10 +119,11 @@ def _probed(
         if probe is None or probe.left <= 0:
             break
         outlook = Outlook(judge, predictor)
-        known = [np.array(key) for key in probe.seen if key not in judge.tried]
-        centres = _best(judge, outlook, np.vstack([pool, *known]), CENTRES)
+        known = np.array(list(probe.seen), dtype=np.int64).reshape(-1, found.shape[1])
+        known = known[~programme.taken(known)] if len(known) else known  # nor what a refused one takes with it
+        centres = _best(judge, outlook, np.vstack([pool, known]), CENTRES)
         near = [programme.moves(choice) for choice in (judge.best, *centres)]
-        pool = _best(judge, outlook, np.vstack([pool, *known, *near]), CLOSELY)
+        pool = _best(judge, outlook, np.vstack([pool, known, *near]), CLOSELY)
         gains = outlook.gain(pool)
         pool = pool[np.argsort(-gains, kind="stable")]
         new = np.array([key not in probe.seen for key in keys_of(pool)])

@@ -212,14 +212,14 @@ class Programme:
     def _best(self, found: list[Ints], value: Callable[[Ints], Floats]) -> Ints | None:
         values = value(np.stack(found))
         for i in np.argsort(values, kind="stable"):
-            if values[i] < BROKEN * self.problem.exact_energy_j and not self._taken(found[i][None, :])[0]:
+            if values[i] < BROKEN * self.problem.exact_energy_j and not self.taken(found[i][None, :])[0]:
                 return found[i]
         return None
 
     def _polish(self, choice: Ints, value: Callable[[Ints], Floats]) -> Ints:
         """Improve a choice by exact values: change one layer, two layers, or a kind wherever it is used."""
         best, best_value = choice, float(value(choice)[0])
-        if self._taken(choice[None, :])[0]:
+        if self.taken(choice[None, :])[0]:
             best_value = np.inf
         while True:
             moves = self.moves(best)
@@ -234,9 +234,9 @@ class Programme:
     def moves(self, choice: Ints) -> Ints:
         """Choices near one, those excluded left out, `(C, L)`."""
         moves = kind_moves(choice, self.shape[1])
-        return np.asarray(moves[~self._taken(moves)])
+        return np.asarray(moves[~self.taken(moves)])
 
-    def _taken(self, choices: Ints) -> npt.NDArray[np.bool_]:
+    def taken(self, choices: Ints) -> npt.NDArray[np.bool_]:
         """Return which choices are excluded, `(C,)`."""
         return np.array([tuple(choice) in self.forbidden for choice in choices.tolist()], dtype=bool)
 

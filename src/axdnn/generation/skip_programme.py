@@ -62,8 +62,9 @@ class SkipProgramme(Programme):
         self._add(x, np.zeros((1, self.n_z)), -np.inf, len(choice) - 1.0, above.astype(np.float64).reshape(1, -1))
         self.refused = np.vstack([self.refused, choice])
 
-    def _taken(self, choices: Ints) -> npt.NDArray[np.bool_]:
-        layers, taken = self.shape[0], super()._taken(choices)
+    def taken(self, choices: Ints) -> npt.NDArray[np.bool_]:
+        """Return which choices are excluded, or skip as much or more everywhere as a refused one, `(C,)`."""
+        layers, taken = self.shape[0], super().taken(choices)
         for choice in self.refused:
             same = (choices[:, :layers] == choice[:layers]).all(axis=1)
             taken |= same & (choices[:, layers:] >= choice[layers:]).all(axis=1)
@@ -125,7 +126,7 @@ class SkipProgramme(Programme):
             np.hstack([np.tile(choice[:layers], (len(skips), 1)), skips]),
             np.hstack([np.repeat(near, len(stepped), axis=0), np.tile(stepped, (len(near), 1))]),
         ])  # fmt: skip
-        return np.asarray(moves[~self._taken(moves)])
+        return np.asarray(moves[~self.taken(moves)])
 
     def _valid(self, levels: Ints) -> Ints:
         levels = np.unique(levels, axis=0)
