@@ -9,11 +9,13 @@ from axdnn.records import (
     Accuracy,
     Assignment,
     AttackOutcome,
+    ChosenLayer,
     Constraint,
     CostReport,
     Evaluation,
     ExactOperator,
     Figures,
+    FrontMember,
     GenerationResult,
     Law,
     Layer,
@@ -24,9 +26,11 @@ from axdnn.records import (
     Objective,
     OperatorCost,
     Record,
+    Rival,
     RobustnessReport,
     RooflineLayer,
     SearchHistory,
+    SearchResult,
     SearchTrial,
     Study,
     Sweep,
@@ -115,6 +119,22 @@ SEARCHED = SearchHistory(
         ),
     ),
 )  # fmt: skip
+FOUND = SearchResult(
+    method="xai-nas", model="net", data="mnist", accelerator="tpu_v4", settings={"arm": "xai"},
+    objectives=(Objective(name="loss", reference=0.1), Objective(name="energy_j", unit="J", reference=1e-6)),
+    constraints=SEARCHED.constraints, space_size=35**20, evaluations=3, failed=1, hypervolume=1e-300,
+    reference={"loss": 0.1, "energy_j": 1e-6}, progress=(0.0, 1e-300), images={"search": 512}, network_images=1536,
+    epochs=2.5, scores=(SCORES,), wall_s=1.5, reason="budget", provenance={"axdnn": "0.1.0"},
+    front=(
+        FrontMember(
+            objectives={"loss": 0.01, "energy_j": 1e-7}, candidate={"conv1": "m"}, trial=2, file="front/00.json",
+            figures={"test_accuracy": 0.99},
+            layers=(ChosenLayer(name="conv1", kind="conv2d", shape="6 x 3 x 3", multiplier="m", skipped=0.25,
+                                importance=1.5, energy_j=1e-8),),
+        ),
+    ),
+    rivals=(Rival(name="exact", points=({"loss": 0.0, "energy_j": 1e-6},), hypervolume=(0.0,), evaluations=1),),
+)  # fmt: skip
 ATTACKED = RobustnessReport(
     model="net", data="mnist", split="test", images=100, norm="linf", epsilons=(0.1, 0.2), gradient="table_slope",
     level="inner", attacks=("pgd",), seed=3, forward_images=900, backward_images=800, wall_s=2.5,
@@ -131,6 +151,7 @@ EXAMPLES: tuple[Record, ...] = (
     FIGURES, LAYER, NETWORK, NETWORK.exact_operators[0], COST, COST.layers[0], COST.operators[0], ASSIGNMENT, ACCURACY,
     EVALUATION, SCORES, STUDY, RESULT, SWEEP, SWEEP.points[0], SWEEP.roofline[0], multiplier(),
     TRAINING, TRAINING.rounds[0], SEARCHED, SEARCHED.objectives[0], SEARCHED.constraints[0], SEARCHED.trials[0],
+    FOUND, FOUND.front[0], FOUND.front[0].layers[0], FOUND.rivals[0],
     ATTACKED, ATTACKED.worst[0], ATTACKED.outcomes[0], ATTACKED.laws[0],
 )  # fmt: skip
 
