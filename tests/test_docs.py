@@ -83,4 +83,4 @@ def test_readme_commands_are_those_of_the_program() -> None:
     for first, second in commands:
         assert first in every
         if first in groups and not second.startswith(("--", "runs/")):
-            assert re.search(rf"\b{re.escape(second)}\b", helps[first]), (first, second)
+            assert re.search(rf"\b{re.escape(second)}\b", groups[first]), (first, second)
