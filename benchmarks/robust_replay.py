@@ -18,9 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from axdnn.methods.robust_guidance import guidance_of, nearest
-from axdnn.methods.robust_importance import Explained, shapes_of
-from axdnn.methods.robust_options import RobustOptions
+from axdnn.methods.robust_xai_nas import Explained, RobustOptions, guidance_of, nearest, shapes_of
 from axdnn.nas import SpaceOptions, layout_of, network_space
 from axdnn.records import InfeasibleError, write_atomic
 from axdnn.search import crossover, crowding, hypervolume, mutate, ranks

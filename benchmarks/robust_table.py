@@ -21,9 +21,7 @@ from typing import Any
 import numpy as np
 
 from axdnn.methods import default_options
-from axdnn.methods.robust_candidates import GRADIENT, Workbench, accuracy, robust_figure
-from axdnn.methods.robust_importance import explain
-from axdnn.methods.robust_xai_nas import objectives
+from axdnn.methods.robust_xai_nas import GRADIENT, Workbench, accuracy, explain, objectives, robust_figure
 from axdnn.nas import IntegerCandidate, Layout, layout_of, network_space
 from axdnn.records import Scalar, write_atomic
 from axdnn.robustness import inner_robustness, integer_victim

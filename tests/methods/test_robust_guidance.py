@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from axdnn.methods.robust_guidance import base_candidate, guidance_of, guide, leaning, nearest, seeds_of
-from axdnn.methods.robust_importance import Explained, save_explained, shapes_of
-from axdnn.methods.robust_options import BASE
+from axdnn.methods.robust_xai_nas import (
+    BASE,
+    Explained,
+    base_candidate,
+    guidance_of,
+    guide,
+    leaning,
+    nearest,
+    save_explained,
+    seeds_of,
+    shapes_of,
+)
 from axdnn.nas import SpaceOptions, layout_of, network_space
 from axdnn.search import mutate
 

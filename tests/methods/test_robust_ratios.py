@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from axdnn.methods.robust_ratios import PUBLISHED, robust_ratios
+from axdnn.methods.robust_xai_nas import PUBLISHED, robust_ratios
 from axdnn.records import FrontMember, InvalidInputError, Objective, SearchResult
 
 NAMES = ("robust_error", "energy_j", "latency_s", "memory_bytes")

@@ -15,10 +15,8 @@ from typing import Any
 import pytest
 
 from axdnn.data import cache_root
-from axdnn.methods import default_options, robust_xai_nas
-from axdnn.methods.robust_candidates import Workbench
-from axdnn.methods.robust_check import chosen_members
-from axdnn.methods.robust_options import RobustOptions
+from axdnn.methods import RobustOptions, SearchOptions, default_options, robust_xai_nas
+from axdnn.methods.robust_xai_nas import Workbench, base_candidate, chosen_members
 from axdnn.nas import network_space
 from axdnn.records import (
     AxdnnError,
@@ -48,6 +46,12 @@ def small(**changes: Any) -> RobustOptions:
     return default_options("mnist", **{**given, **changes})
 
 
+def searched(out: Path, request: RobustOptions, trials: int = 9, seed: int = 1, **more: Any) -> SearchResult:
+    show = more.pop("progress", None)
+    options = SearchOptions(trials=trials, seed=seed, **more)
+    return robust_xai_nas(request.data, out, request=request, options=options, progress=show).result
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _digits() -> None:
     cached = (Path(os.environ.get("AXDNN_CACHE", cache_root())) / "data" / "mnist.npz").exists()
@@ -58,7 +62,7 @@ def _digits() -> None:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SearchResult]:
     folder = tmp_path_factory.mktemp("robust") / "run"
-    return folder, robust_xai_nas("mnist", folder, trials=9, seed=1, options=small())
+    return folder, searched(folder, small())
 
 
 def trials_of(folder: Path) -> list[tuple[Any, ...]]:
@@ -116,7 +120,7 @@ def test_members_have_layers_importance_and_checks(found: tuple[Path, SearchResu
 def test_running_again_evaluates_nothing(found: tuple[Path, SearchResult]) -> None:
     folder, result = found
     before = trials_of(folder)
-    again = robust_xai_nas("mnist", folder, trials=9, seed=1, options=small())
+    again = searched(folder, small())
     assert again.front == result.front
     assert trials_of(folder) == before
 
@@ -130,9 +134,9 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(found: tuple[Path, S
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        robust_xai_nas("mnist", tmp_path / "b", trials=9, seed=1, options=small(), progress=stop)
+        searched(tmp_path / "b", small(), progress=stop)
     assert 4 <= len(trials_of(tmp_path / "b")) < 9
-    resumed = robust_xai_nas("mnist", tmp_path / "b", trials=9, seed=1, options=small())
+    resumed = searched(tmp_path / "b", small())
     assert trials_of(tmp_path / "b") == trials_of(folder)
     assert resumed.front == result.front
     assert resumed.progress == result.progress
@@ -141,8 +145,6 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(found: tuple[Path, S
 
 def test_nothing_is_robust_where_every_image_may_become_any(tmp_path: Path) -> None:
     bench = Workbench(tmp_path, small(eps=(0.001, 1.0)), 0)
-    from axdnn.methods.robust_guidance import base_candidate
-
     base = base_candidate(bench.space, BASE, "flatten")
     run = Run(number=0, key="base", seed=0)
     values = bench.evaluate(base, run)
@@ -155,7 +157,7 @@ def test_nothing_is_robust_where_every_image_may_become_any(tmp_path: Path) -> N
 
 def test_failed_candidates_are_recorded_and_not_fatal(tmp_path: Path) -> None:
     broken = small(training={"epochs": 3, "images": 640, "learning_rate": 100.0, "weight_decay": 1.0})
-    result = robust_xai_nas("mnist", tmp_path / "f", trials=2, options=broken)
+    result = searched(tmp_path / "f", broken, 2)
     assert (result.evaluations, result.failed, result.front) == (2, 2, ())
     assert "floor" in result.provenance["front"]
     history = load_history(tmp_path / "f" / "study.journal", "robust-xai-nas")
@@ -170,7 +172,7 @@ def test_arms_search_what_they_say(tmp_path: Path) -> None:
     assert bench["exact"].space.skips == (0.0,)
     assert spaces["fixed"].size == (4 * 4) ** 2 * 4
     assert [bench[arm].options.explains for arm in bench] == [True, False, False, False]
-    result = robust_xai_nas("mnist", tmp_path / "x", trials=2, arm="fixed", options=small(members=0))
+    result = searched(tmp_path / "x", small(members=0, arm="fixed"), 2)
     assert result.scores == ()
     assert {len(m.layers) for m in result.front} <= {3}
     assert not list((tmp_path / "x" / "networks").glob("*.json")), "without explanation none is made"
@@ -205,19 +207,19 @@ def test_bad_calls_are_refused(found: tuple[Path, SearchResult], tmp_path: Path)
     with pytest.raises(AxdnnError, match="floor"):
         default_options("fashion_mnist", eps=(0.1,))
     with pytest.raises(AxdnnError, match="trials"):
-        robust_xai_nas("mnist", tmp_path / "z", trials=0, options=small())
+        searched(tmp_path / "z", small(), 0)
     with pytest.raises(OutputFolderError, match="another run"):
-        robust_xai_nas("mnist", folder, trials=9, seed=2, options=small())
+        searched(folder, small(), seed=2)
     with pytest.raises(AxdnnError, match="multiplier"):
-        robust_xai_nas("mnist", tmp_path / "y", trials=2, options=small(multipliers="mul8u_nothing"))
+        searched(tmp_path / "y", small(multipliers="mul8u_nothing"), 2)
     with pytest.raises((AxdnnError, StorageError)):
-        robust_xai_nas("mnist", tmp_path / "w", trials=2, options=small(accelerator="nothing"))
+        searched(tmp_path / "w", small(accelerator="nothing"), 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["mnist", "cifar10"])
 def test_the_default_search_ends_in_time_with_a_front(data: str, tmp_path: Path) -> None:
-    result = robust_xai_nas(data, tmp_path / data, trials=12)
+    result = robust_xai_nas(data, tmp_path / data).result
     assert (result.evaluations, result.failed) == (12, 0)
     assert result.front
     assert result.hypervolume > 0
@@ -226,7 +228,7 @@ def test_the_default_search_ends_in_time_with_a_front(data: str, tmp_path: Path)
 
 @pytest.mark.slow
 def test_two_workers_share_a_search(tmp_path: Path) -> None:
-    result = robust_xai_nas("mnist", tmp_path / "two", trials=8, options=small(), workers=2)
+    result = searched(tmp_path / "two", small(), 8, workers=2)
     assert (result.evaluations, result.failed) == (8, 0)
     assert result.front
 
@@ -236,9 +238,9 @@ def test_a_killed_search_ends_as_an_uninterrupted_one(found: tuple[Path, SearchR
     """Killed while a child is evaluated, whose weights may lie there already."""
     folder, result = found
     code = (
-        "import json, sys\nfrom axdnn.methods import RobustOptions, robust_xai_nas\n"
+        "import json, sys\nfrom axdnn.methods import RobustOptions, SearchOptions, robust_xai_nas\n"
         "asked = RobustOptions.from_plain(json.loads(sys.argv[2]))\n"
-        "robust_xai_nas('mnist', sys.argv[1], trials=9, seed=1, options=asked)\n"
+        "robust_xai_nas('mnist', sys.argv[1], request=asked, options=SearchOptions(trials=9, seed=1))\n"
     )
     out = tmp_path / "killed"
     command = [sys.executable, "-c", code, str(out), json.dumps(small().plain())]
@@ -250,7 +252,7 @@ def test_a_killed_search_ends_as_an_uninterrupted_one(found: tuple[Path, SearchR
     process.kill()
     process.wait()
     assert not (out / "result.json").exists()
-    resumed = robust_xai_nas("mnist", out, trials=9, seed=1, options=small())
+    resumed = searched(out, small())
     assert trials_of(out) == trials_of(folder)
     assert resumed.front == result.front
     history = load_history(out / "study.journal", "robust-xai-nas")

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from axdnn.cli.attack import radii_of
-from axdnn.cli.console import Format, progress, show_json, show_table
-from axdnn.cli.search_options import ClusterName, Cores, Gpus, Resume, Workers, search_options
+from axdnn.cli.console import Format, show_json, show_table
+from axdnn.cli.search_options import (
+    ClusterName,
+    Cores,
+    Gpus,
+    Out,
+    Output,
+    Quiet,
+    Resume,
+    Seed,
+    Storage,
+    StudyName,
+    Time,
+    Trials,
+    Workers,
+    search_options,
+    searching,
+)
 
 if TYPE_CHECKING:
-    from axdnn.records import SearchResult
+    from axdnn.methods import Searched
 
 ARM_HELP = (
     "xai (guided by conductance on clean and attacked images), plain (the same without), exact (topology alone, exact "
@@ -27,16 +42,17 @@ MULTIPLIERS_HELP = "evoapprox8b, -signed, -unsigned, xai-gen (thinned to a ladde
 
 
 def robust_xai_nas(
+    out: Out,
     data: str = typer.Option(..., help="mnist or cifar10; others need --floor and --epsilon."),
-    out: Path = typer.Option(..., help="Output folder; rerunning with the same settings resumes."),
-    trials: int = typer.Option(12, min=1, help="Candidates evaluated, failed ones included."),
-    time: float | None = typer.Option(None, metavar="SECONDS", help="Begin no candidate after so many seconds."),
-    storage: str | None = typer.Option(None, help="Of the study: path or URL; default a journal file in --out."),
+    trials: Trials = 12,
+    time: Time = None,
+    storage: Storage = None,
+    study: StudyName = None,
     workers: Workers = None,
     cluster: ClusterName = None,
     cores: Cores = 1,
     gpus: Gpus = 0.0,
-    seed: int = typer.Option(0, help="Of everything random."),
+    seed: Seed = 0,
     resume: Resume = False,
     epsilon: str | None = typer.Option(None, help=EPSILON_HELP),
     accelerator: str = typer.Option("edge_16x16", help="Name (see `axdnn accelerators list`), or path of a YAML file."),
@@ -49,15 +65,15 @@ def robust_xai_nas(
     suite: str | None = typer.Option(None, help=SUITE_HELP),
     members: int = typer.Option(3, min=0, help="Members of the front that the suite is run on."),
     check_images: int = typer.Option(40, min=1, help="Test images of the suite."),
-    format: Format = typer.Option(Format.table, help="Summary as a table, or the whole result as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", help="No progress."),
+    format: Output = Format.table,
+    quiet: Quiet = False,
 ) -> None:
     """Search for approximate networks that are robust, cheap, fast and small at once.
 
     Each topology is trained for a few epochs on a part of the images; the result states both. The front's best members
     are attacked again, more strongly, on test images.
     """
-    options_of_run = search_options(trials, time, storage, None, workers, seed, resume, cluster, cores, gpus)
+    options = search_options(trials, time, storage, study, workers, seed, resume, cluster, cores, gpus)
     radii = None if epsilon is None else radii_of("--epsilon", epsilon)
 
     from axdnn.data import dataset_info
@@ -67,28 +83,23 @@ def robust_xai_nas(
     dataset_info(data)
     training = {name: value for name, value in (("epochs", epochs), ("images", train_images)) if value is not None}
     given = {"floor": floor, "suite": suite}
-    options = default_options(
+    request = default_options(
         data, eps=radii, training=training, accelerator=accelerator, multipliers=multipliers, arm=arm, images=images,
         clean_images=max(1000, images), members=members, check_images=check_images,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    try:
-        with progress(quiet) as show:
-            result = run(
-                data, out, trials=trials, seed=seed, arm=arm, options=options, time_s=time, workers=workers,
-                storage=storage, cluster=options_of_run.cluster, progress=show,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; finished evaluations are kept in {out}; rerun the same command to resume"
-        ) from None
-    _show(result, out, format)
+    with searching(out, quiet) as show:
+        found = run(data, out, request=request, options=options, progress=show)
+    _show(found, format)
 
 
-def _show(result: SearchResult, out: Path, format: Format) -> None:
+def _show(found: Searched, format: Format) -> None:
     from axdnn.records import to_builtins
     from axdnn.report import Column, Table
 
+    result = found.result
+    if found.resumed:
+        typer.echo(f"{found.folder} was finished already: showing its result", err=True)
     if format is Format.json:
         show_json(to_builtins(result))
         return
@@ -117,5 +128,5 @@ def _show(result: SearchResult, out: Path, format: Format) -> None:
         *masked,
     )
     show_table(Table("Front", columns, rows, notes), format)
-    typer.echo(f"result: {out / 'result.json'}")
-    typer.echo(f"report: {out / 'report.html'}")
+    typer.echo(f"result: {found.folder / 'result.json'}")
+    typer.echo(f"report: {found.folder / 'report.html'}")

@@ -5,10 +5,8 @@ from axdnn.methods.comparison import Comparison, compare
 from axdnn.methods.fine_tuned import TuningRequest, usual_augmentation
 from axdnn.methods.fronts import Front, xai_gen_front
 from axdnn.methods.generated import Generated, generate
-from axdnn.methods.robust_options import ARMS as ROBUST_ARMS
-from axdnn.methods.robust_options import RobustOptions, default_options
-from axdnn.methods.robust_ratios import Ratio, robust_ratios
-from axdnn.methods.robust_xai_nas import robust_xai_nas
+from axdnn.methods.robust_xai_nas import ARMS as ROBUST_ARMS
+from axdnn.methods.robust_xai_nas import Ratio, RobustOptions, default_options, robust_ratios, robust_xai_nas
 from axdnn.methods.run_folder import RunFolder
 from axdnn.methods.saved_run import Rebuilt, load_run, rebuild
 from axdnn.methods.searched import Searched, SearchFolder, SearchOptions

@@ -14,8 +14,8 @@ from axdnn.data import Dataset, load_dataset
 from axdnn.evaluation import give_back
 from axdnn.hardware import Accelerator, load_accelerator
 from axdnn.layers import ApproxModel
-from axdnn.methods.robust_importance import Explained, explain, load_explained, save_explained
-from axdnn.methods.robust_options import RobustOptions
+from axdnn.methods.robust_xai_nas.asked import RobustOptions
+from axdnn.methods.robust_xai_nas.importance import Explained, explain, load_explained, save_explained
 from axdnn.nas import IntegerCandidate, Layout, Shelf, SpaceOptions, Trained, layout_of
 from axdnn.records import Assignment, Multiplier, Scalar
 from axdnn.retraining import Gradient

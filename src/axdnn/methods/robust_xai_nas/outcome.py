@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 import axdnn
-from axdnn.methods.robust_candidates import Workbench
-from axdnn.methods.robust_check import Checked, check_member, chosen_members
-from axdnn.methods.robust_options import ARMS
+from axdnn.methods.robust_xai_nas.asked import ARMS
+from axdnn.methods.robust_xai_nas.candidates import Workbench
+from axdnn.methods.robust_xai_nas.check import Checked, check_member, chosen_members
+from axdnn.methods.searched import Show, result_of
 from axdnn.nas import HEAD, module_name
 from axdnn.records import ChosenLayer, FrontMember, LayerScores, Rival, SearchHistory, SearchResult, SearchTrial
 
 METHOD = "robust-xai-nas"
-Progress = Callable[[str, int, int], None]
 
 
-def assembled(history: SearchHistory, bench: Workbench, progress: Progress | None = None) -> SearchResult:
+def found(history: SearchHistory, bench: Workbench, progress: Show | None = None) -> SearchResult:
     """Return the result of a search; the suite runs on a few members, everything else is read from the study.
 
     Args:
@@ -35,17 +35,14 @@ def assembled(history: SearchHistory, bench: Workbench, progress: Progress | Non
             progress(f"stronger attacks on trial {trial.number}", i, len(members))
         checked[trial.number] = check_member(bench, trial)
     evaluated = [t for t in history.trials if t.outcome == "complete"]
-    reports = [found.report for found in checked.values()]
-    return SearchResult(
-        method=METHOD, data=o.data, accelerator=bench.chip.name, settings=_settings(history, bench),
-        objectives=history.objectives, constraints=history.constraints, space_size=int(history.space_size),
-        evaluations=history.evaluations, failed=history.failed,
+    reports = [one.report for one in checked.values()]
+    return result_of(
+        history, METHOD, data=o.data, accelerator=bench.chip.name, settings=_settings(history, bench),
+        space_size=int(history.space_size), rivals=_rivals(evaluated, names), images=_images(bench, bool(checked)),
         front=tuple(_member(bench, trial, names, checked.get(trial.number)) for trial in history.front_trials),
-        hypervolume=history.hypervolume[-1] if history.hypervolume else 0.0, reference=history.reference,
-        progress=history.hypervolume, rivals=_rivals(evaluated, names), images=_images(bench, bool(checked)),
         network_images=sum(int(t.notes.get("network_images", 0)) for t in evaluated)
         + sum(r.forward_images + r.backward_images for r in reports),
-        epochs=float(o.training.epochs), scores=_scores(bench, history), wall_s=history.wall_s, reason=history.reason,
+        epochs=float(o.training.epochs), scores=_scores(bench, history),
         provenance=_provenance(bench, history, checked),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from axdnn.methods.robust_candidates import GRADIENT, Workbench
+from axdnn.methods.robust_xai_nas.candidates import GRADIENT, Workbench
 from axdnn.records import RobustnessReport, SearchTrial, save_record
 from axdnn.robustness import Request, assess, float_victim, integer_victim
 

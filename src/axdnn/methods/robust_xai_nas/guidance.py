@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from axdnn.methods.robust_importance import Explained, load_explained, shapes_of
+from axdnn.methods.robust_xai_nas.importance import Explained, load_explained, shapes_of
 from axdnn.nas import HEAD, HEAD_MULTIPLIER, Layout, SpaceOptions, layer_name, layout_of, module_name, repaired
 from axdnn.records import Scalar
 from axdnn.search import Guidance
